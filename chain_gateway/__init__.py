@@ -1,0 +1,1 @@
+"""The group's public register on an Ethereum chain."""

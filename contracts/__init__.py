@@ -1,0 +1,1 @@
+"""The VirtualGroups contract, its sources and its compiled artifact."""

@@ -1,0 +1,1 @@
+"""The pure core of virtual groups: messages, cryptography, state machines; no socket, clock or randomness."""

@@ -1,0 +1,1 @@
+"""The master's HTTP edge: enrolment, sessions, stored records and the audit log."""

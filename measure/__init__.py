@@ -1,0 +1,1 @@
+"""Probes and experiments: time, bytes, gas and energy."""
