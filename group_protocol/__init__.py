@@ -1,1 +1,4 @@
-"""The pure core of virtual groups: messages, cryptography, state machines; no socket, clock or randomness."""
+"""The pure core of virtual groups: identifiers, messages, cryptography, state machines, records, membership, ports.
+
+Nothing here opens a socket or file, asks for the time, or draws randomness: all three are handed in.
+"""
