@@ -1,0 +1,123 @@
+# Everything runs out of .venv, which `make demo` and `make test` set up; a second run finds it there.
+# Needs make and Python 3.11, 3.12 or 3.13. Nothing else: Node comes from PyPI too.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+
+# The first of these that is new enough; tools/check_python.py says so if none is.
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+	"$$python" tools/check_python.py 2>/dev/null && echo "$$python" && exit; done; echo python3)
+VENV := .venv
+BIN := $(VENV)/bin
+PY := $(BIN)/python
+# --only-binary: no compiler is ever started. --require-hashes: no file but the one that was locked.
+PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check --no-input
+LOCKED := $(PIP_INSTALL) --require-hashes --only-binary=:all:
+SAY = @echo "==>"
+UV_VENV := .cache/uv
+CODE := chain_gateway contracts group_protocol master_api measure slave_client vgroup tests tools
+
+ARGS ?=
+PYTEST_ARGS ?=
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# ---- the two commands of the README ----
+
+.PHONY: demo
+demo: $(VENV)/.demo $(VENV)/.project ## form a group on this machine and attack it (ARGS="--slaves 5")
+	@$(BIN)/vgroup demo $(ARGS)
+
+.PHONY: test
+test: dev ## run the tests (PYTEST_ARGS="-k token")
+	@$(PY) -m pytest $(PYTEST_ARGS)
+
+# ---- checks ----
+
+.PHONY: lint
+lint: dev ## ruff: rules and format
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+.PHONY: types
+types: dev ## mypy, strict, over code and tests
+	@$(BIN)/mypy
+
+.PHONY: imports
+imports: dev ## which package may import which
+	@$(BIN)/lint-imports
+
+.PHONY: artifact
+artifact: dev ## compile the contract and check that the committed artifact is what comes out
+	@$(PY) -m contracts.build --check
+
+.PHONY: ci
+ci: ## everything that .ci/run does
+	@.ci/run
+
+# ---- making things ----
+
+.PHONY: wheel
+wheel: dev ## build the wheel into dist/
+	$(SAY) "building the wheel"
+	@rm -rf dist
+	@$(PY) -m build --wheel --no-isolation --outdir dist . >/dev/null
+	@ls dist
+
+# The versions that stand in a lock stay, unless UPGRADE=--upgrade. The dev lock holds everything; the others are parts of it.
+LOCK := $(UV_VENV)/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
+	--python-version 3.11 --group editable pyproject.toml
+.PHONY: lock
+lock: $(UV_VENV)/.ready ## resolve the dependencies again and write requirements/*.lock (UPGRADE=--upgrade)
+	$(SAY) "locking dev, then its parts"
+	@$(LOCK) --extra dev $(UPGRADE) --output-file requirements/dev.lock
+	@for part in slave master demo; do \
+		$(LOCK) --extra "$$part" --constraints requirements/dev.lock --no-annotate --output-file "requirements/$$part.lock"; \
+	done
+
+$(UV_VENV)/.ready: requirements/uv.lock
+	@$(PYTHON) -m venv --clear $(UV_VENV)
+	@$(UV_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.lock
+	@touch $@
+
+.PHONY: clean
+clean: ## remove all that make made, the environment too
+	rm -rf $(VENV) node_modules .cache build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# ---- the environment, in three steps with a stamp each ----
+
+$(VENV)/.made:
+	@"$(PYTHON)" tools/check_python.py
+	$(SAY) "making $(VENV) with $$("$(PYTHON)" --version)"
+	@"$(PYTHON)" -m venv $(VENV)
+	@touch $@
+
+# The dev lock holds all of the demo lock in the same versions, so either is enough for the demo.
+$(VENV)/.demo: requirements/demo.lock | $(VENV)/.made
+	$(SAY) "installing what the demo needs (about a minute the first time)"
+	@$(LOCKED) -r $<
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.lock | $(VENV)/.made
+	$(SAY) "installing what the tests need (about a minute the first time)"
+	@$(LOCKED) -r $<
+	@touch $@ $(VENV)/.demo
+
+$(VENV)/.project: pyproject.toml | $(VENV)/.made
+	$(SAY) "installing vgroup itself, editable"
+	@$(PIP_INSTALL) --no-deps --no-build-isolation --no-index --editable .
+	@touch $@
+
+node_modules/.installed: package-lock.json package.json .npmrc | $(VENV)/.dev
+	$(SAY) "installing the Solidity compiler, anvil and forge"
+	@$(PY) tools/npm.py ci --silent
+	@touch $@
+
+.PHONY: dev
+dev: $(VENV)/.dev $(VENV)/.project node_modules/.installed
