@@ -1,6 +1,6 @@
 """Say whether this interpreter can run the project; exits 0, or 1 after telling what to do.
 
-The syntax is old on purpose: an interpreter that is too old has to get as far as the message.
+Nothing here is newer than Python 3.6: an interpreter that is too old has to get as far as the message.
 """
 
 import sys
@@ -9,12 +9,12 @@ OLDEST = (3, 11)
 NEWEST = (3, 13)  # coincurve 21 has no wheel for a newer one, and the locks install wheels alone
 
 
-def complaint():  # type: () -> str
+def complaint() -> str:
     """Return what is wrong with this interpreter and how to put it right, or an empty string."""
-    found = "{}.{}".format(sys.version_info[0], sys.version_info[1])  # noqa: UP032 - Python 2 reads this line
+    found = f"{sys.version_info[0]}.{sys.version_info[1]}"
     if not OLDEST <= sys.version_info[:2] <= NEWEST:
         return (
-            "Python 3.11, 3.12 or 3.13 is needed; " + sys.executable + " is " + found + ".\n"
+            f"Python 3.11, 3.12 or 3.13 is needed; {sys.executable} is {found}.\n"
             "Install one of them, or name it: make PYTHON=/path/to/python3.12 demo"
         )
     try:
@@ -22,8 +22,8 @@ def complaint():  # type: () -> str
         import venv  # noqa: F401, PLC0415 - same
     except ImportError:
         return (
-            sys.executable + " has no venv module, so it cannot make an environment.\n"
-            "On Debian or Ubuntu: apt-get install python" + found + "-venv"
+            f"{sys.executable} has no venv module, so it cannot make an environment.\n"
+            f"On Debian or Ubuntu: apt-get install python{found}-venv"
         )
     return ""
 

