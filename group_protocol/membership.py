@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
-from group_protocol.errors import RegistryInconsistent
+from group_protocol.errors import Reason, RegistryInconsistent
 from group_protocol.identifiers import Address, GroupId, ObjectId, derive_object_id
 
 
@@ -60,11 +60,16 @@ class Associated:
 
 @dataclass(frozen=True, slots=True)
 class AssociationRefused:
-    """One item of a batch was refused; ``selector`` is the contract error's 4 bytes."""
+    """One item of a batch was refused; the others were not touched by that.
+
+    Attributes:
+        index: The item's place in the batch, from 0.
+        reason: Why ``associate`` would have refused it; the gateway reads it from the contract error's selector.
+    """
 
     gid: GroupId
     index: int
-    selector: bytes
+    reason: Reason
     at: ChainPosition
 
 
