@@ -54,9 +54,9 @@ def install_as_a_device(wheel: Path, folder: Path) -> None:
     """Install the slave lock and the wheel into a new environment and look at what came along."""
     venv.create(folder, with_pip=True)
     python = folder / "bin" / "python"
-    pip = (python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary=:all:")
+    pip = (python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary=:all:", "--no-deps")
     run(*pip, "--require-hashes", "-r", ROOT / "requirements" / "slave.lock")
-    run(*pip, "--no-deps", "--no-index", wheel)
+    run(*pip, "--no-index", wheel)
     run(python, "-I", "-c", DEVICE_CHECK, *NOT_ON_A_DEVICE)
     run(python, "-I", "-m", "pip", "check")
     run(folder / "bin" / "vgroup", "--help")
