@@ -1,0 +1,34 @@
+"""What can go wrong when an embedded chain is opened or asked."""
+
+from group_protocol.errors import ConfigurationError, RegistryUnavailable
+
+
+class ChainLocked(ConfigurationError):  # noqa: N818 - a state, as RegistryUnavailable is
+    """Another process has the chain's directory open; two writers would break it."""
+
+
+class ChainIdMismatch(ConfigurationError):  # noqa: N818 - same
+    """The chain in the directory was created with another chain id than the one asked for."""
+
+
+class ChainFileRefused(ConfigurationError):  # noqa: N818 - same
+    """A file in the chain's directory is damaged, of a later format, foreign, or open to other users."""
+
+
+class ChainClosed(RegistryUnavailable):
+    """The chain was closed; it answers nothing any more."""
+
+
+class RpcError(Exception):
+    """A JSON-RPC error object, as a node would answer it.
+
+    Attributes:
+        code: JSON-RPC 2.0 code, or 3 for a revert and -32000 for a refused transaction, as geth has them.
+        revert_output: What the EVM returned with REVERT; None for every other error.
+    """
+
+    def __init__(self, code: int, message: str, *, revert_output: bytes | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.revert_output = revert_output
