@@ -1,4 +1,5 @@
-"""Strict encodings at the edge: length prefixes, base64url, JSON bodies, fixed layouts (``docs/protocol.md`` §0, §2)."""
+"""Strict encodings at the edge: length prefixes, base64url, JSON bodies, fixed layouts (``docs/protocol.md`` §0,
+§2)."""
 
 import base64
 import binascii
@@ -59,7 +60,8 @@ def b64decode(text: str) -> bytes:
     """Decode canonical base64url without padding.
 
     Raises:
-        DecodingError: Padding, white space, another alphabet, an impossible length, or non-zero trailing bits: each byte string
+        DecodingError: Padding, white space, another alphabet, an impossible length, or non-zero trailing bits: each
+        byte string
             has exactly one text.
     """
     try:
@@ -82,8 +84,8 @@ def parse_json_object(body: bytes, *, max_bytes: int) -> dict[str, JsonValue]:
     """
     if len(body) > max_bytes:
         raise DecodingError(f"body has more than {max_bytes} bytes")
-    # No value of this protocol holds a bracket, so counting them bounds nesting without parsing.
-    if body.count(b"{") != 1 or body.count(b"[") > 2:  # noqa: PLR2004 - suites and aeads are the only arrays
+    # No value of this protocol holds a bracket, and `suites` and `aeads` are the only arrays: counting bounds nesting.
+    if body.count(b"{") != 1 or body.count(b"[") > 2:
         raise DecodingError("body is not one flat object")
     try:
         parsed = json.loads(
@@ -114,13 +116,13 @@ def _object_without_repetition(pairs: list[tuple[str, object]]) -> dict[str, obj
     return members
 
 
-def _refuse_number(text: str) -> NoReturn:
+def _refuse_number(_text: str) -> NoReturn:
     raise DecodingError("numbers are integers without fraction or exponent")
 
 
 def _parse_unsigned(text: str) -> int:
     # 16 digits hold 2^53 - 1; the check comes before int() so that a long number costs nothing.
-    if text.startswith("-") or len(text) > 16:  # noqa: PLR2004
+    if text.startswith("-") or len(text) > 16:
         raise DecodingError("integer out of range")
     return int(text)
 
@@ -172,7 +174,8 @@ class Reader:
         return int.from_bytes(self.take(8), "big")
 
     def extensions(self) -> None:
-        """Read extensions to the end (§3.4): types strictly rising, unknown critical ones refused, others passed over."""
+        """Read extensions to the end (§3.4): types strictly rising, unknown critical ones refused, others passed
+        over."""
         last_type = -1
         while self.remaining_bytes:
             extension_type = self.u16()

@@ -1,6 +1,7 @@
 """Every error that this system raises on purpose, in one hierarchy.
 
-Two questions decide where an error belongs, as in h11: *whose fault is it* (ours, or the peer's), and *who may know about it*. A
+Two questions decide where an error belongs, as in h11: *whose fault is it* (ours, or the peer's), and *who may know
+about it*. A
 peer that is not proven learns nothing but the uniform refusal (``docs/protocol.md`` §2); a proven one learns a
 :class:`Reason`; the log and the operator learn the whole message.
 """
@@ -114,7 +115,8 @@ class RegistryUnavailable(VirtualGroupError):
 
 
 class RegistryInconsistent(VirtualGroupError):
-    """The gateway or node contradicts itself or the chain's rules: a receipt without its event, another contract's code."""
+    """The gateway or node contradicts itself or the chain's rules: a receipt without its event, another contract's
+    code."""
 
 
 class StoreError(VirtualGroupError):

@@ -1,7 +1,8 @@
 """Bounds of the protocol, each with its unit and origin (``docs/protocol.md``)."""
 
 HANDSHAKE_BODY_MAX_BYTES = 8_192
-"""Bodies of /keysSession, /getTicket and /assoc (§2). The largest honest one, M1 of R1 with RSA-3072 or H1, stays under 1,900."""
+"""Bodies of /keysSession, /getTicket and /assoc (§2). The largest honest one, M1 of R1 with RSA-3072 or H1, stays
+under 1,900."""
 DATA_BODY_MAX_BYTES = 262_144
 """Body of /data (§2)."""
 FRAME_MAX_BYTES = 196_000

@@ -1,6 +1,7 @@
 """Membership of groups as a fold over the contract's events (``docs/protocol.md`` §8, paper Algorithm 1).
 
-``apply`` is pure: the same events in the same order give the same view on every machine. The gateway folds what its node
+``apply`` is pure: the same events in the same order give the same view on every machine. The gateway folds what its
+node
 reports; anyone with a node of their own can fold again and compare.
 """
 
@@ -197,12 +198,15 @@ def fold(events: Iterable[ChainEvent], start: Membership | None = None) -> Membe
 def _apply_in_place(membership: Membership, event: ChainEvent) -> None:
     match event:
         case GroupCreated():
-            _refuse_if(event.gid in membership.groups or event.oid in membership.objects, event)
+            if event.gid in membership.groups or event.oid in membership.objects:
+                raise _contradiction(event)
             membership.groups[event.gid] = GroupView(event.gid, event.master, event.oid, epoch=1)
             membership.objects[event.oid] = ObjectView(event.oid, event.gid, event.master, ObjectState.MASTER)
         case Associated():
-            _refuse_if(event.gid not in membership.groups or event.oid in membership.objects, event)
-            _refuse_if(event.oid != derive_object_id(event.account), event)
+            if event.gid not in membership.groups or event.oid in membership.objects:
+                raise _contradiction(event)
+            if event.oid != derive_object_id(event.account):
+                raise _contradiction(event)
             membership.objects[event.oid] = ObjectView(event.oid, event.gid, event.account, ObjectState.SLAVE)
         case Revoked():
             view = _active_slave(membership, event)
@@ -237,6 +241,5 @@ def _raise_epoch(membership: Membership, event: Revoked | Rotated | MasterRotate
     membership.groups[event.gid] = replace(group, epoch=event.epoch)
 
 
-def _refuse_if(contradiction: bool, event: ChainEvent) -> None:
-    if contradiction:
-        raise RegistryInconsistent(f"{type(event).__name__} contradicts the events before it")
+def _contradiction(event: ChainEvent) -> RegistryInconsistent:
+    return RegistryInconsistent(f"{type(event).__name__} contradicts the events before it")

@@ -214,9 +214,7 @@ class RegistryResult:
 
     def encode(self) -> bytes:
         """51 bytes."""
-        return (
-            u8(self.state) + u16(self.reason) + self.transaction_hash + u64(self.block_number) + u64(self.epoch)
-        )
+        return u8(self.state) + u16(self.reason) + self.transaction_hash + u64(self.block_number) + u64(self.epoch)
 
     @classmethod
     def decode(cls, raw: bytes) -> Self:

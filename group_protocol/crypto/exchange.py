@@ -1,7 +1,9 @@
 """Shares of the three suites and the secret both sides get from them (``docs/protocol.md`` §3.1).
 
-X25519 keys and ML-KEM key pairs come from the ``Random`` port. ML-KEM encapsulation, RSA key generation and OAEP draw from the
-operating system inside ``cryptography``, which offers no other way: tests that need fixed values hand in an ``Encapsulator``.
+X25519 keys and ML-KEM key pairs come from the ``Random`` port. ML-KEM encapsulation, RSA key generation and OAEP
+draw from the
+operating system inside ``cryptography``, which offers no other way: tests that need fixed values hand in an
+``Encapsulator``.
 """
 
 from collections.abc import Callable
@@ -154,7 +156,8 @@ def parse_rsa_public_key(der: bytes) -> rsa.RSAPublicKey:
     """Take SubjectPublicKeyInfo DER as a key this protocol allows.
 
     Raises:
-        DecodingError: Not DER of an RSA key, not canonical, size outside 2,048–3,072 bits, or exponent other than 65,537.
+        DecodingError: Not DER of an RSA key, not canonical, size outside 2,048–3,072 bits, or exponent other than
+        65,537.
     """
     if len(der) > _RSA_DER_MAX_BYTES:
         raise DecodingError("RSA key is too long")

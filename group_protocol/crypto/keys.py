@@ -6,8 +6,8 @@ from typing import Final, Self
 
 import coincurve
 
-from group_protocol.crypto.keccak import keccak256
 from group_protocol.crypto.kdf import is_equal
+from group_protocol.crypto.keccak import keccak256
 from group_protocol.errors import ConfigurationError, DecodingError, VerificationError
 from group_protocol.identifiers import (
     ADDRESS_BYTES,
@@ -74,7 +74,7 @@ def parse_public_key(raw: bytes) -> bytes:
     Raises:
         DecodingError: Another length or prefix (hybrid 06/07 among them), or no point of the curve.
     """
-    is_uncompressed = len(raw) == PUBLIC_KEY_BYTES and raw[0] == 0x04  # noqa: PLR2004 - SEC 1 prefix
+    is_uncompressed = len(raw) == PUBLIC_KEY_BYTES and raw[0] == 0x04
     is_compressed = len(raw) == _COMPRESSED_BYTES and raw[0] in (0x02, 0x03)
     if not (is_uncompressed or is_compressed):
         raise DecodingError("public key is neither 65 bytes 04… nor 33 bytes 02/03…")
@@ -93,7 +93,8 @@ def recover_address(digest: bytes, signature: bytes) -> Address:
     """Who signed this 32-byte digest, as the contract's ``ecrecover`` says.
 
     Raises:
-        VerificationError: Not 64 bytes, r or s zero or out of range, high s (malleable; libsecp256k1 would recover it), or no key.
+        VerificationError: Not 64 bytes, r or s zero or out of range, high s (malleable; libsecp256k1 would recover
+        it), or no key.
     """
     if len(signature) != SIGNATURE_BYTES or len(digest) != HASH_BYTES:
         raise VerificationError("signature or digest has the wrong length")
@@ -104,7 +105,7 @@ def recover_address(digest: bytes, signature: bytes) -> Address:
     recoverable = signature[:32] + s.to_bytes(32, "big") + bytes([packed >> 255])
     try:
         public_key = coincurve.PublicKey.from_signature_and_message(recoverable, digest, hasher=None)
-    except Exception as exc:  # noqa: BLE001 - coincurve raises bare Exception when nothing can be recovered
+    except Exception as exc:
         raise VerificationError("no key can be recovered from the signature") from exc
     return derive_address(public_key.format(compressed=False))
 

@@ -10,7 +10,8 @@ _PERIOD_S: Final = 60
 
 
 class CookieJar:
-    """Makes and checks cookies without keeping any: a peer shows that it receives answers before it costs the master a key.
+    """Makes and checks cookies without keeping any: a peer shows that it receives answers before it costs the master
+    a key.
 
     Args:
         key: 32 random bytes, made at start and forgotten at exit.

@@ -70,11 +70,10 @@ class Identity:
 
 
 class MasterHandshake:
-    """One key exchange. Made by :meth:`answer`; then ``receive_identity``, optionally ``verify_pairing``, then ``admit``."""
+    """One key exchange. Made by :meth:`answer`; then ``receive_identity``, optionally ``verify_pairing``, then
+    ``admit``."""
 
-    def __init__(
-        self, *, master: Address, sid: SessionId, aead: Aead, secrets: HandshakeSecrets, th2: bytes
-    ) -> None:
+    def __init__(self, *, master: Address, sid: SessionId, aead: Aead, secrets: HandshakeSecrets, th2: bytes) -> None:
         self._master = master
         self._sid = sid
         self._aead = aead
@@ -134,7 +133,8 @@ class MasterHandshake:
 
         Raises:
             UnexpectedMessageError: Not now.
-            VerificationError: It does not open (nothing changes), or its signature is not the key's (the exchange has failed).
+            VerificationError: It does not open (nothing changes), or its signature is not the key's (the exchange
+            has failed).
             DecodingError: Its layout or public key is malformed (the exchange has failed).
         """
         next_state = TRANSITIONS.get((self._state, type(m3)))

@@ -37,7 +37,8 @@ TRANSITIONS: Final = {
     (SlaveState.AWAIT_KEYS_AFTER_COOKIE, KeysSessionAnswer): SlaveState.AWAIT_TICKET,
     (SlaveState.AWAIT_TICKET, SealedAnswer): SlaveState.ESTABLISHED,
 }
-"""All that is legal; None is our own ``start``. Whatever fails ends in FAILED, and a new exchange begins from nothing."""
+"""All that is legal; None is our own ``start``. Whatever fails ends in FAILED, and a new exchange begins from
+nothing."""
 
 
 class SlaveHandshake:
@@ -54,7 +55,7 @@ class SlaveHandshake:
         random: Source of nonces and ephemeral keys.
     """
 
-    def __init__(  # noqa: PLR0913 - keyword-only settings of one exchange
+    def __init__(
         self,
         *,
         key: PrivateKey,
@@ -99,9 +100,7 @@ class SlaveHandshake:
         self._state = SlaveState.AWAIT_KEYS
         return self._m1
 
-    def receive_keys_session(
-        self, answer: KeysSessionAnswer | CookieChallenge
-    ) -> SealedRequest | KeysSessionRequest:
+    def receive_keys_session(self, answer: KeysSessionAnswer | CookieChallenge) -> SealedRequest | KeysSessionRequest:
         """Take M2 and answer M3; take M1R (once) and answer M1 with its cookie.
 
         Raises:

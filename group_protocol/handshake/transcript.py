@@ -11,7 +11,7 @@ from group_protocol.messages import KeysSessionRequest
 from group_protocol.suites import Suite
 
 
-def compute_th1(  # noqa: PLR0913 - one argument for each field of the transcript
+def compute_th1(
     m1: KeysSessionRequest, *, suite: Suite, aead: Aead, sid: SessionId, mn: bytes, share_m: bytes
 ) -> bytes:
     """TH1 over the decoded fields of M1 and M2, 32 bytes."""
