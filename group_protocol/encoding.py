@@ -1,5 +1,4 @@
-"""Strict encodings at the edge: length prefixes, base64url, JSON bodies, fixed layouts (``docs/protocol.md`` §0,
-§2)."""
+"""Strict encodings at the edge: length prefixes, base64url, JSON bodies, layouts (``docs/protocol.md`` §0, §2)."""
 
 import base64
 import binascii
@@ -174,8 +173,7 @@ class Reader:
         return int.from_bytes(self.take(8), "big")
 
     def extensions(self) -> None:
-        """Read extensions to the end (§3.4): types strictly rising, unknown critical ones refused, others passed
-        over."""
+        """Read extensions to the end (§3.4): types rise strictly; unknown critical ones are refused, others skipped."""
         last_type = -1
         while self.remaining_bytes:
             extension_type = self.u16()

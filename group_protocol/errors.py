@@ -115,8 +115,7 @@ class RegistryUnavailable(VirtualGroupError):
 
 
 class RegistryInconsistent(VirtualGroupError):
-    """The gateway or node contradicts itself or the chain's rules: a receipt without its event, another contract's
-    code."""
+    """The gateway or node contradicts itself or the chain's rules, say by a receipt without its event."""
 
 
 class StoreError(VirtualGroupError):

@@ -10,8 +10,9 @@ _PERIOD_S: Final = 60
 
 
 class CookieJar:
-    """Makes and checks cookies without keeping any: a peer shows that it receives answers before it costs the master
-    a key.
+    """Makes and checks cookies without keeping any.
+
+    A peer shows that it receives answers before it costs the master a key exchange.
 
     Args:
         key: 32 random bytes, made at start and forgotten at exit.

@@ -70,8 +70,10 @@ class Identity:
 
 
 class MasterHandshake:
-    """One key exchange. Made by :meth:`answer`; then ``receive_identity``, optionally ``verify_pairing``, then
-    ``admit``."""
+    """One key exchange.
+
+    Made by :meth:`answer`; then ``receive_identity``, for a new device ``verify_pairing``, then ``admit``.
+    """
 
     def __init__(self, *, master: Address, sid: SessionId, aead: Aead, secrets: HandshakeSecrets, th2: bytes) -> None:
         self._master = master
