@@ -1,0 +1,114 @@
+"""Everything about the master that its operator may choose."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from group_protocol.crypto.aead import Aead
+from group_protocol.limits import PAIRING_LIFETIME_S, PAYLOAD_MAX_BYTES, SESSION_LIFETIME_S
+from group_protocol.suites import DEFAULT_SUITES, Suite
+from group_protocol.tickets import EvidencePolicy, SessionTerms
+from master_api.rate_limits import Rate
+
+DEFAULT_PORT = 3000
+"""Port of the paper's master."""
+
+
+@dataclass(frozen=True, slots=True)
+class MasterConfig:
+    """The master's settings; :mod:`master_api.config_sources` says where they come from."""
+
+    data_dir: Path
+    """Folder of the master's state: key, store, chain, admin socket. Mode 0700."""
+    host: str = "127.0.0.1"
+    """Address to listen on. ``0.0.0.0`` lets other machines in; nothing else does."""
+    port: int = DEFAULT_PORT
+    """TCP port; 0 lets the system choose one, which the ready line names."""
+    public_host: str = ""
+    """Host that pairing strings name. Empty: ``host``, or the machine's outward address if that is a wildcard."""
+    store_url: str = ""
+    """SQLAlchemy URL of the store. Empty: SQLite in the data folder."""
+    chain: str = "embedded"
+    """``embedded``, or the URL of a JSON-RPC node."""
+    contract: str = ""
+    """Contract address in hex, for a node by URL. The embedded chain knows its own."""
+    passphrase_file: str = ""
+    """File whose first line opens the key store. Empty: environment variable VGROUP_PASSPHRASE, else a prompt."""
+    suites: tuple[Suite, ...] = DEFAULT_SUITES
+    """Key-exchange suites to accept (docs/protocol.md §3.1). R1 only where it is named."""
+    aeads: tuple[Aead, ...] = (Aead.A256GCM, Aead.C20P1305)
+    """Record ciphers to accept."""
+    evidence_policy: EvidencePolicy = EvidencePolicy.CHECKPOINTS
+    """SIGNED: every record is signed. CHECKPOINTS: a signature may cover many (docs/protocol.md §6)."""
+    checkpoint_records: int = 1_000
+    """Most records that may wait for a checkpoint."""
+    checkpoint_s: int = 10
+    """Most seconds that a record may wait for a checkpoint."""
+    payload_max_bytes: int = PAYLOAD_MAX_BYTES
+    """Largest payload of one record."""
+    session_lifetime_s: int = SESSION_LIFETIME_S
+    """After this many seconds a device makes a fresh exchange."""
+    pairing_lifetime_s: int = PAIRING_LIFETIME_S
+    """Lifetime of a pairing code."""
+    association_deadline_s: int = 900
+    """How far ahead of the newest block the deadline lies that M4 suggests for the Association signature."""
+    association_wait_s: float = 20.0
+    """Longest wait for a receipt before M6 says PENDING (docs/protocol.md §7)."""
+    half_open_max: int = 1_024
+    """Sessions between M2 and M3 at a time, about 4 KB each."""
+    half_open_per_address_max: int = 64
+    """The same from one address (an IPv6 /64 counts as one)."""
+    cookie_threshold: int = 256
+    """Half-open sessions from which M1 is answered by a cookie challenge first."""
+    sessions_max: int = 16_384
+    """Established sessions at a time, one per device."""
+    connections_max: int = 4_096
+    """TCP connections at a time; more are closed at once."""
+    connections_per_address_max: int = 512
+    """The same from one address."""
+    handshakes_per_s: float = 200.0
+    """Sustained M1 and M3 over all addresses. One M1 with its M3 costs about 1 ms of CPU."""
+    handshakes_burst: int = 2_000
+    """M1 and M3 that may come at once over all addresses: a ward after a power cut."""
+    handshakes_per_address_per_s: float = 20.0
+    """Sustained M1 and M3 from one address."""
+    handshakes_per_address_burst: int = 200
+    """M1 and M3 that may come at once from one address."""
+    body_timeout_s: float = 10.0
+    """A request body that is not there after this many seconds is refused."""
+    idle_timeout_s: float = 75.0
+    """A kept-alive connection without a request is closed after this. Also bounds how long headers may dribble in."""
+    stream_open_timeout_s: float = 5.0
+    """A WebSocket without its OPEN is closed after this (docs/protocol.md §5.3)."""
+    stream_heartbeat_s: float = 20.0
+    """A WebSocket is pinged this often; a peer that stays silent for half as long again is gone."""
+    stream_send_timeout_s: float = 10.0
+    """A peer that does not take an ACK for this long is cut off."""
+    stream_credit_bytes: int = 1_048_576
+    """Bytes of frames that a stream may have unacknowledged: what one device can occupy (docs/protocol.md §6)."""
+    shutdown_s: float = 5.0
+    """Time that open requests have to finish at shutdown."""
+    log_format: str = "text"
+    """``text`` (key=value) or ``json``, one line per entry on stderr."""
+    log_level: str = "INFO"
+    """DEBUG, INFO, WARNING or ERROR."""
+
+    @property
+    def terms(self) -> SessionTerms:
+        """What M4 asks of every session."""
+        return SessionTerms(
+            self.evidence_policy,
+            self.checkpoint_records,
+            self.checkpoint_s,
+            self.payload_max_bytes,
+            self.session_lifetime_s,
+        )
+
+    @property
+    def handshake_rate(self) -> Rate:
+        """Bound on handshake messages over all addresses."""
+        return Rate(self.handshakes_per_s, self.handshakes_burst)
+
+    @property
+    def handshake_rate_per_address(self) -> Rate:
+        """Bound on handshake messages of one address."""
+        return Rate(self.handshakes_per_address_per_s, self.handshakes_per_address_burst)

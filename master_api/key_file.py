@@ -1,0 +1,108 @@
+"""The master's key on disk: an encrypted key store, or a plain file that only its owner may read.
+
+The key store is Web3 Secret Storage version 3 (scrypt, AES-128-CTR, keccak MAC), so other wallets can open it.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from eth_account import Account
+
+from group_protocol.crypto.keys import PrivateKey
+from group_protocol.errors import ConfigurationError
+from group_protocol.ports import Random
+from master_api.private_files import refuse_if_readable_by_others, write_private_file
+
+KEYSTORE_NAME = "master.key.json"
+PLAIN_KEY_NAME = "master.key"
+PASSPHRASE_VARIABLE = "VGROUP_PASSPHRASE"  # noqa: S105 - the name of a variable, not a passphrase
+SCRYPT_COST = 2**18
+"""N of scrypt: about a second and 256 MB here, geth's default."""
+
+AskPassphrase = Callable[[], str]
+
+
+def find_passphrase(environment: Mapping[str, str], file: str, ask: AskPassphrase) -> str:
+    """The passphrase, from the first place that has one: file, environment, prompt.
+
+    Raises:
+        ConfigurationError: The file cannot be read, is open to others, or the passphrase is empty.
+    """
+    if file:
+        refuse_if_readable_by_others(Path(file))
+        passphrase = Path(file).read_text("utf-8").split("\n", 1)[0]
+    elif PASSPHRASE_VARIABLE in environment:
+        passphrase = environment[PASSPHRASE_VARIABLE]
+    else:
+        passphrase = ask()
+    if not passphrase:
+        raise ConfigurationError("the passphrase is empty", remedy=f"Set {PASSPHRASE_VARIABLE} or passphrase_file.")
+    return passphrase
+
+
+def create_key(random: Random) -> PrivateKey:
+    """A new secp256k1 key; draws again in the 2^-128 case that the bytes are no valid secret."""
+    while True:
+        try:
+            return PrivateKey.from_secret(random.token_bytes(32))
+        except ConfigurationError:
+            continue
+
+
+def has_key(data_dir: Path) -> bool:
+    """Whether a master key is there, in either form."""
+    return (data_dir / KEYSTORE_NAME).exists() or (data_dir / PLAIN_KEY_NAME).exists()
+
+
+def write_keystore(data_dir: Path, key: PrivateKey, passphrase: str, *, scrypt_cost: int = SCRYPT_COST) -> Path:
+    """Keep the key encrypted. Raises ConfigurationError if a file is there already."""
+    path = data_dir / KEYSTORE_NAME
+    keystore = Account.encrypt(key.secret, passphrase, kdf="scrypt", iterations=scrypt_cost)
+    write_private_file(path, json.dumps(keystore, sort_keys=True).encode("ascii"))
+    return path
+
+
+def write_plain_key(data_dir: Path, key: PrivateKey) -> Path:
+    """Keep the key in clear, 64 hex digits, mode 0600. Raises ConfigurationError if a file is there already."""
+    path = data_dir / PLAIN_KEY_NAME
+    write_private_file(path, key.secret.hex().encode("ascii") + b"\n")
+    return path
+
+
+def read_key(data_dir: Path, passphrase: AskPassphrase) -> PrivateKey:
+    """Open the master's key; ``passphrase`` is called only for a key store.
+
+    Raises:
+        ConfigurationError: No key or two, a mode too loose, a wrong passphrase, or a damaged file.
+    """
+    keystore, plain = data_dir / KEYSTORE_NAME, data_dir / PLAIN_KEY_NAME
+    if keystore.exists() and plain.exists():
+        raise ConfigurationError(f"{data_dir} holds two keys", remedy=f"Move {KEYSTORE_NAME} or {PLAIN_KEY_NAME} away.")
+    if keystore.exists():
+        refuse_if_readable_by_others(keystore)
+        return _open_keystore(keystore, passphrase())
+    if plain.exists():
+        refuse_if_readable_by_others(plain)
+        return _parse_plain_key(plain)
+    raise ConfigurationError(f"{data_dir} holds no master key", remedy="Run: vgroup master init")
+
+
+def _open_keystore(path: Path, passphrase: str) -> PrivateKey:
+    try:
+        keystore = json.loads(path.read_text("ascii"))
+    except (OSError, ValueError) as exc:
+        raise ConfigurationError(f"the key store {path} is damaged") from exc
+    try:
+        return PrivateKey.from_secret(bytes(Account.decrypt(keystore, passphrase)))
+    except ValueError as exc:
+        raise ConfigurationError(f"the passphrase does not open {path}") from exc
+    except (KeyError, TypeError, NotImplementedError, ConfigurationError) as exc:
+        raise ConfigurationError(f"the key store {path} is damaged") from exc
+
+
+def _parse_plain_key(path: Path) -> PrivateKey:
+    try:
+        return PrivateKey.from_secret(bytes.fromhex(path.read_text("ascii").strip()))
+    except (OSError, ValueError, ConfigurationError) as exc:
+        raise ConfigurationError(f"the key file {path} is damaged: it should hold 64 hex digits") from exc

@@ -1,0 +1,97 @@
+"""Opening the database: pragmas, file mode, schema version, and foreign errors translated at this border."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, insert, make_url, select
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+
+from group_protocol.errors import ConfigurationError, StoreError
+from master_api.private_files import ensure_private_file, ensure_private_folder
+from master_api.store.schema import METADATA, SCHEMA_VERSION, schema_version
+
+BUSY_TIMEOUT_S = 10
+"""SQLite waits this long for another process's write (a command beside the daemon) before it gives up."""
+
+
+def open_engine(url: str, *, may_create: bool) -> Engine:
+    """Connect, and make the tables in an empty database.
+
+    Args:
+        url: SQLAlchemy URL.
+        may_create: Whether an SQLite file may be made where there is none.
+
+    Raises:
+        ConfigurationError: The URL is no good, the file is missing, or a newer program wrote the database.
+        StoreError: The database cannot be opened.
+    """
+    try:
+        parsed = make_url(url)
+        if parsed.get_backend_name() == "sqlite":
+            _prepare_file(parsed, may_create=may_create)
+        engine = create_engine(parsed, hide_parameters=True)
+    except (ArgumentError, NoSuchModuleError) as exc:
+        raise ConfigurationError(f"the store's URL is no good: {exc}") from exc
+    except ModuleNotFoundError as exc:
+        raise ConfigurationError(
+            f"the store needs the Python package {exc.name}", remedy=f"pip install {exc.name}"
+        ) from exc
+    if parsed.get_backend_name() == "sqlite":
+        event.listen(engine, "connect", _set_pragmas)
+        event.listen(engine, "begin", _begin)
+    with translated_errors("open the store"), engine.begin() as connection:
+        _ensure_schema(connection)
+    return engine
+
+
+@contextmanager
+def translated_errors(action: str) -> Iterator[None]:
+    """Turn the database's errors into StoreError; our own pass as they are."""
+    try:
+        yield
+    except SQLAlchemyError as exc:
+        cause = getattr(exc, "orig", None) or exc
+        raise StoreError(f"cannot {action}: {type(cause).__name__}: {cause}") from exc
+
+
+def _prepare_file(url: URL, *, may_create: bool) -> None:
+    if not url.database or url.database == ":memory:":
+        raise ConfigurationError("the store cannot live in memory alone")
+    path = Path(url.database)
+    if not may_create and not path.exists():
+        raise ConfigurationError(f"there is no store at {path}", remedy="Run: vgroup master init")
+    ensure_private_folder(path.parent)
+    ensure_private_file(path)
+
+
+def _set_pragmas(connection: sqlite3.Connection, _record: Any) -> None:  # noqa: ANN401 - SQLAlchemy's own, unused
+    connection.isolation_level = None  # the driver would begin transactions by rules of its own; _begin does it
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_S * 1000}")
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA synchronous = FULL")  # a commit is on the disk before anybody hears of it
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    # A reader's BEGIN takes no lock; a writer says so in its execution options and takes the lock at once,
+    # because SQLite cannot turn a read transaction into a write while another one writes.
+    is_reader = connection.get_execution_options().get("vgroup_reader", False)
+    connection.exec_driver_sql("BEGIN" if is_reader else "BEGIN IMMEDIATE")
+
+
+def _ensure_schema(connection: Connection) -> None:
+    METADATA.create_all(connection, checkfirst=True)
+    version = connection.execute(select(schema_version.c.version)).scalar_one_or_none()
+    if version is None:
+        connection.execute(insert(schema_version).values(version=SCHEMA_VERSION))
+    elif version > SCHEMA_VERSION:
+        raise ConfigurationError(
+            f"the store has schema {version}; this program knows up to {SCHEMA_VERSION}",
+            remedy="Use the newer vgroup that wrote it.",
+        )

@@ -1,0 +1,123 @@
+"""Tables. Byte columns have the widths of ``docs/protocol.md`` §1; times are unix seconds or milliseconds."""
+
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    UniqueConstraint,
+)
+
+SCHEMA_VERSION: Final = 1
+METADATA: Final = MetaData()
+_ROW_NUMBER: Final = BigInteger().with_variant(Integer, "sqlite")
+"""SQLite numbers rows by itself only in a column of type INTEGER."""
+
+schema_version: Final = Table("schema_version", METADATA, Column("version", Integer, primary_key=True))
+
+groups: Final = Table(
+    "groups",
+    METADATA,
+    Column("gid", LargeBinary(16), primary_key=True),
+    Column("name", String(64), nullable=False),
+    Column("master_address", LargeBinary(20), nullable=False),
+    Column("master_oid", LargeBinary(16), nullable=False),
+    Column("chain_id", BigInteger, nullable=False),
+    Column("contract", LargeBinary(20), nullable=False),
+    Column("transaction_hash", LargeBinary(32), nullable=False),
+    Column("block_number", BigInteger, nullable=False),
+    Column("created_at_unix_s", Float(53), nullable=False),
+)
+
+invitations: Final = Table(
+    "invitations",
+    METADATA,
+    Column("code_id", LargeBinary(8), primary_key=True),
+    Column("sealed_code", LargeBinary, nullable=False),  # see master_api.pairing_codes
+    Column("device_name", String(64), nullable=False),
+    Column("created_at_unix_s", Float(53), nullable=False),
+    Column("expires_at_unix_s", Float(53), nullable=False),
+    Column("wrong_proofs", SmallInteger, nullable=False),
+    Column("used_by", LargeBinary(16), ForeignKey("devices.oid")),
+)
+
+devices: Final = Table(
+    "devices",
+    METADATA,
+    Column("oid", LargeBinary(16), primary_key=True),
+    Column("gid", LargeBinary(16), ForeignKey("groups.gid"), nullable=False),
+    Column("address", LargeBinary(20), nullable=False, unique=True),
+    Column("name", String(64), nullable=False),
+    Column("state", SmallInteger, nullable=False),  # MembershipState, as the registry's events last said
+    Column("enrolled_at_unix_s", Float(53), nullable=False),
+    Column("association_transaction", LargeBinary(32)),
+    Column("association_block", BigInteger),
+    Column("last_seen_unix_s", Float(53)),
+)
+
+device_keys: Final = Table(
+    "device_keys",
+    METADATA,
+    Column("oid", LargeBinary(16), ForeignKey("devices.oid"), primary_key=True),
+    Column("from_epoch", BigInteger, primary_key=True),
+    Column("address", LargeBinary(20), nullable=False),
+)
+"""Every address a device has had, and the epoch from which its records are signed by it."""
+
+records: Final = Table(
+    "records",
+    METADATA,
+    Column("number", _ROW_NUMBER, primary_key=True, autoincrement=True),
+    Column("oid", LargeBinary(16), ForeignKey("devices.oid"), nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("receiver", LargeBinary(16), nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    Column("payload_hash", LargeBinary(32), nullable=False),
+    Column("signature", LargeBinary(64)),  # NULL: a checkpoint covers it
+    Column("sid", LargeBinary(16), nullable=False),
+    Column("received_at_unix_s", Float(53), nullable=False),
+    UniqueConstraint("oid", "seq"),
+)
+
+checkpoints: Final = Table(
+    "checkpoints",
+    METADATA,
+    Column("oid", LargeBinary(16), ForeignKey("devices.oid"), primary_key=True),
+    Column("first_seq", BigInteger, primary_key=True),
+    Column("last_seq", BigInteger, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("running_hash", LargeBinary(32), nullable=False),
+    Column("signature", LargeBinary(64), nullable=False),
+    Column("received_at_unix_s", Float(53), nullable=False),
+    Index("ix_checkpoints_last_seq", "oid", "last_seq"),
+)
+
+audit: Final = Table(
+    "audit",
+    METADATA,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("at_unix_ms", BigInteger, nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("detail", String, nullable=False),  # canonical JSON
+    Column("entry_hash", LargeBinary(32), nullable=False),
+)
+
+audit_head: Final = Table(
+    "audit_head",
+    METADATA,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("number", BigInteger, nullable=False),
+    Column("entry_hash", LargeBinary(32), nullable=False),
+    Column("seal", LargeBinary(32), nullable=False),
+)
+"""One row: the newest audit entry, under a MAC, so that cutting entries off the end is noticed."""

@@ -1,0 +1,55 @@
+"""The store as the rest of the master sees it: reads, and writes that return after their commit."""
+
+import asyncio
+from collections.abc import Callable
+from typing import TypeVar
+
+from sqlalchemy import Connection, text
+
+from master_api.store.engine import open_engine, translated_errors
+from master_api.store.writer import StoreWriter
+
+T = TypeVar("T")
+
+
+class Store:
+    """One open database.
+
+    Jobs are plain functions of a connection (see this package's other modules); they run outside the event loop.
+    """
+
+    def __init__(self, url: str, *, may_create: bool = True) -> None:
+        """Open, and make the tables where there are none. Raises ConfigurationError or StoreError."""
+        self._engine = open_engine(url, may_create=may_create)
+        self._readers = self._engine.execution_options(vgroup_reader=True)
+        self._writer = StoreWriter(self._engine)
+
+    async def write(self, job: Callable[[Connection], T]) -> T:
+        """Run a job in the writer's next transaction and answer when that has committed.
+
+        Raises:
+            StoreError: Nothing of it was kept.
+        """
+        return await asyncio.wrap_future(self._writer.submit(job))
+
+    async def read(self, job: Callable[[Connection], T]) -> T:
+        """Run a reading job on a snapshot of what was committed. Raises StoreError."""
+        return await asyncio.to_thread(self.read_now, job)
+
+    def read_now(self, job: Callable[[Connection], T]) -> T:
+        """The same in the caller's thread, for commands and tests."""
+        with translated_errors("read the store"), self._readers.begin() as connection:
+            return job(connection)
+
+    def write_now(self, job: Callable[[Connection], T]) -> T:
+        """Like :meth:`write`, in commands and tests that have no event loop."""
+        return self._writer.submit(job).result()
+
+    async def check(self) -> None:
+        """Whether the database answers. Raises StoreError."""
+        await self.read(lambda connection: connection.execute(text("SELECT 1")).scalar_one())
+
+    def close(self) -> None:
+        """Finish the queued writes and let go of the files."""
+        self._writer.close()
+        self._engine.dispose()
