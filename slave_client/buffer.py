@@ -1,0 +1,288 @@
+"""Store and forward: a record is on the disk before it is sent, and leaves it only after the master's ACK.
+
+The file belongs to one thread; the event loop never waits for the medium. Commits are batched by the caller
+(:meth:`Buffer.commit`), so that an SD card sees one write per batch.
+"""
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from group_protocol.errors import StoreError
+from group_protocol.identifiers import ObjectId
+from group_protocol.limits import RECORD_SEQ_LIMIT
+from group_protocol.ports import Clock, Random
+from slave_client.buffer_file import BufferDamagedError, BufferedRecord, BufferFile, BufferLimits
+from slave_client.errors import BufferFullError
+from slave_client.sequence import SequenceReservation
+from slave_client.state_directory import StateDirectory
+
+_FILE = "buffer.db"
+_RECENT_MAX_BYTES = 256 * 1024
+"""Committed records that stay in memory, so that a connected device never reads back what it just wrote."""
+_UNCOMMITTED_MAX_BYTES = 1024 * 1024
+"""Records in memory while the disk refuses; beyond it the oldest are dropped."""
+
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True, slots=True)
+class BufferFill:
+    """What the status shows. Bytes and seconds as their names say; counts are for the life of the file."""
+
+    records: int
+    stored_bytes: int
+    max_bytes: int
+    uncommitted_records: int
+    oldest_age_s: float | None
+    next_seq: int
+    dropped_records: int
+    set_aside_records: int
+    unreadable_records: int
+
+
+class Buffer:
+    """The device's outgoing records. Make one with :meth:`open`.
+
+    Attributes:
+        damage: What was found broken and set aside, in words; empty when all was well.
+    """
+
+    def __init__(
+        self,
+        directory: StateDirectory,
+        storage_secret: bytes,
+        *,
+        limits: BufferLimits,
+        clock: Clock,
+        random: Random,
+    ) -> None:
+        self._directory = directory
+        self._secret = storage_secret
+        self._limits = limits
+        self._clock = clock
+        self._random = random
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="buffer")
+        self._committing = asyncio.Lock()
+        self._uncommitted: deque[BufferedRecord] = deque()
+        self._uncommitted_bytes = 0
+        self._dropped_in_memory = 0
+        self._recent: deque[BufferedRecord] = deque()
+        self._recent_bytes = 0
+        self._recent_floor = 0
+        self._acknowledged_through = 0
+        self._deleted_through = 0
+        self._next_seq = 1
+        self._held_at_open_s = 0.0
+        self._opened_at_s = 0.0
+        self.damage = ""
+
+    @classmethod
+    async def open(
+        cls,
+        directory: StateDirectory,
+        storage_secret: bytes,
+        *,
+        limits: BufferLimits,
+        clock: Clock,
+        random: Random,
+    ) -> "Buffer":
+        """Open the buffer in the (locked) state directory; a damaged file is renamed and a new one begun.
+
+        Raises:
+            StoreError: The medium refuses altogether.
+        """
+        buffer = cls(directory, storage_secret, limits=limits, clock=clock, random=random)
+        try:
+            await buffer._run(buffer._open_file)
+        except BaseException:
+            buffer._thread.shutdown(wait=False)
+            raise
+        return buffer
+
+    async def close(self) -> None:
+        """Commit what is left, if the medium lets us, and close the file."""
+        with contextlib.suppress(StoreError):
+            await self.commit()
+        await self._run(self._file.close)
+        self._thread.shutdown()
+
+    def append(self, payload: bytes, receiver: ObjectId) -> int:
+        """Number a record and keep it for the next commit. Answers its seq.
+
+        Raises:
+            BufferFullError: No number is left (after 2^56 records).
+        """
+        seq = self._next_seq
+        if seq >= RECORD_SEQ_LIMIT:
+            raise BufferFullError(
+                "the device has used up its record numbers", remedy="Rotate to a new device identity."
+            )
+        self._next_seq = seq + 1
+        record = BufferedRecord(seq, receiver, payload, self.held_now_s())
+        self._uncommitted.append(record)
+        self._uncommitted_bytes += record.stored_bytes
+        while self._uncommitted_bytes > _UNCOMMITTED_MAX_BYTES and not self._committing.locked():
+            self._uncommitted_bytes -= self._uncommitted.popleft().stored_bytes
+            self._dropped_in_memory += 1
+        return seq
+
+    async def commit(self) -> None:
+        """Write what was appended and forget what was acknowledged, in one durable step.
+
+        Raises:
+            StoreError: The medium refuses; the records stay in memory and the next commit tries again.
+        """
+        async with self._committing:
+            records = list(self._uncommitted)
+            through = self._acknowledged_through
+            if not records and through <= self._deleted_through:
+                return
+            await self._run(lambda: self._commit_blocking(records, through))
+            self._deleted_through = through
+            for record in records:
+                self._uncommitted.popleft()
+                self._uncommitted_bytes -= record.stored_bytes
+                self._remember(record)
+
+    async def read_after(self, seq: int, *, max_records: int, max_bytes: int) -> list[BufferedRecord]:
+        """The oldest committed records above ``seq``: at least one if there is one, then up to both bounds.
+
+        Raises StoreError.
+        """
+        if seq < self._recent_floor:
+            return await self._run(lambda: self._file.read_after(seq, max_records, max_bytes))
+        chosen: list[BufferedRecord] = []
+        total_bytes = 0
+        for record in self._recent:
+            if record.seq <= seq:
+                continue
+            total_bytes += len(record.payload)
+            if len(chosen) == max_records or (chosen and total_bytes > max_bytes):
+                break
+            chosen.append(record)
+        return chosen
+
+    def acknowledge(self, through: int) -> None:
+        """The master holds everything up to this seq, with evidence: the next commit deletes it."""
+        through = min(through, self.highest_committed)
+        self._acknowledged_through = max(self._acknowledged_through, through)
+        while self._recent and self._recent[0].seq <= self._acknowledged_through:
+            self._forget_oldest_recent()
+
+    async def set_aside(self, seq: int, reason: int) -> None:
+        """Take a refused record out of the way. Raises StoreError."""
+        await self._run(lambda: self._file.set_aside(seq, reason))
+        kept = [record for record in self._recent if record.seq != seq]
+        self._recent = deque(kept)
+        self._recent_bytes = sum(record.stored_bytes for record in kept)
+
+    async def continue_above(self, last_seq: int) -> int:
+        """Go on above a number that the master knows and this device does not (its file was lost or is an old copy).
+
+        Records that wait under numbers up to it get new ones: the master would take them for repetitions. Answers
+        how many. Raises StoreError.
+        """
+        if last_seq < self._next_seq:
+            return 0
+        async with self._committing:
+            renumbered = await self._run(lambda: self._renumber_blocking(last_seq))
+            self._recent.clear()
+            self._recent_bytes = 0
+            self._next_seq = self._file.next_seq
+            self._recent_floor = self._next_seq - 1
+            waiting = list(self._uncommitted)
+            self._uncommitted.clear()
+            for record in waiting:
+                self._uncommitted.append(replace(record, seq=self._next_seq))
+                self._next_seq += 1
+        return renumbered + len(waiting)
+
+    @property
+    def highest_committed(self) -> int:
+        """The highest seq that is on the disk or was deleted from it; 0 before the first."""
+        return self._file.next_seq - 1
+
+    def held_now_s(self) -> float:
+        """The device's running time in seconds, over all its runs."""
+        return self._held_at_open_s + self._clock.monotonic_s() - self._opened_at_s
+
+    def fill(self) -> BufferFill:
+        """The fill level and the losses so far."""
+        counts = self._file.counts
+        oldest_s = counts.oldest_held_s
+        return BufferFill(
+            records=counts.records,
+            stored_bytes=counts.stored_bytes,
+            max_bytes=self._limits.max_bytes,
+            uncommitted_records=len(self._uncommitted),
+            oldest_age_s=None if oldest_s is None else max(0.0, self.held_now_s() - oldest_s),
+            next_seq=self._next_seq,
+            dropped_records=counts.dropped_records + self._dropped_in_memory,
+            set_aside_records=counts.set_aside_records,
+            unreadable_records=counts.unreadable_records,
+        )
+
+    def _open_file(self) -> None:
+        self._sequence = SequenceReservation(self._directory)
+        path = self._directory.path / _FILE
+        try:
+            self._file = BufferFile(path, self._secret, self._limits, self._random)
+        except BufferDamagedError as exc:
+            self._set_file_aside(str(exc))
+            self._file = BufferFile(path, self._secret, self._limits, self._random)
+        if self._file.is_new:
+            self._file.next_seq = self._sequence.first_unreserved
+        self._next_seq = self._file.next_seq
+        self._recent_floor = self._file.next_seq - 1
+        self._held_at_open_s = self._file.held_s
+        self._opened_at_s = self._clock.monotonic_s()
+
+    def _commit_blocking(self, records: list[BufferedRecord], through: int) -> None:
+        if records:
+            self._sequence.cover(records[-1].seq)
+        try:
+            self._file.commit(records, through, self.held_now_s())
+        except BufferDamagedError as exc:
+            next_seq = self._file.next_seq
+            self._file.close()
+            self._set_file_aside(str(exc))
+            self._file = BufferFile(self._directory.path / _FILE, self._secret, self._limits, self._random)
+            self._file.next_seq = next_seq
+            self._file.commit(records, 0, self.held_now_s())
+
+    def _renumber_blocking(self, last_seq: int) -> int:
+        self._sequence.cover(last_seq + self._file.counts.records)
+        return self._file.renumber_above(last_seq)
+
+    def _set_file_aside(self, cause: str) -> None:
+        """Rename the file and what SQLite keeps beside it, never over an older one."""
+        path = self._directory.path / _FILE
+        number = 1
+        while (aside := path.with_name(f"{_FILE}.damaged-{number}")).exists():
+            number += 1
+        for suffix in ("-wal", "-shm", ""):
+            with contextlib.suppress(FileNotFoundError):
+                path.with_name(path.name + suffix).rename(aside.with_name(aside.name + suffix))
+        self.damage = f"{cause}; it was set aside as {aside.name} and a new buffer begun"
+
+    def _remember(self, record: BufferedRecord) -> None:
+        if record.seq <= self._acknowledged_through:
+            self._recent_floor = record.seq
+            return
+        self._recent.append(record)
+        self._recent_bytes += record.stored_bytes
+        while self._recent_bytes > _RECENT_MAX_BYTES:
+            self._forget_oldest_recent()
+
+    def _forget_oldest_recent(self) -> None:
+        record = self._recent.popleft()
+        self._recent_bytes -= record.stored_bytes
+        self._recent_floor = record.seq
+
+    async def _run(self, work: Callable[[], _Result]) -> _Result:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)

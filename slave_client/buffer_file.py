@@ -1,0 +1,332 @@
+"""The buffer's file: SQLite in WAL mode, every row sealed, blocking.
+
+Only :mod:`slave_client.buffer` uses it, on one thread.
+
+Rows are sealed with AES-256-GCM under a key that is derived from the device's storage secret and from a salt that
+is drawn each time the file is opened. The nonce is the record's seq: a seq is used once in an opening, so no nonce
+repeats, even when an old copy of the file is put back.
+"""
+
+import os
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from group_protocol.crypto.aead import TAG_BYTES, Aead, SealingKey
+from group_protocol.crypto.kdf import derive
+from group_protocol.encoding import u64
+from group_protocol.errors import StoreError, VerificationError
+from group_protocol.identifiers import OBJECT_ID_BYTES, ObjectId
+from group_protocol.ports import Random
+
+_APPLICATION_ID = 0x76675342  # "vgSB"
+_SCHEMA_VERSION = 1
+_SALT_BYTES = 16
+_ROW_OVERHEAD_BYTES = 64
+"""About what SQLite and the seal add to a payload."""
+_SEALED_OVERHEAD_BYTES = _ROW_OVERHEAD_BYTES - TAG_BYTES
+_SET_ASIDE_MAX = 1_000
+_DAMAGE_CODES = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR})
+_SCHEMA = """
+CREATE TABLE opening (id INTEGER PRIMARY KEY, salt BLOB NOT NULL);
+CREATE TABLE record (seq INTEGER PRIMARY KEY, opening INTEGER NOT NULL, held_s REAL NOT NULL, sealed BLOB NOT NULL);
+CREATE TABLE set_aside
+ (seq INTEGER PRIMARY KEY, opening INTEGER NOT NULL, reason INTEGER NOT NULL, sealed BLOB NOT NULL);
+CREATE TABLE counter (name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
+"""
+
+
+class BufferDamagedError(StoreError):
+    """The file is no buffer of ours any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class BufferedRecord:
+    """A record that waits: what it says and to whom, not yet signed.
+
+    Attributes:
+        held_s: The device's running time in seconds when it was put in; no wall clock.
+    """
+
+    seq: int
+    receiver: ObjectId
+    payload: bytes = field(repr=False)
+    held_s: float
+
+    @property
+    def stored_bytes(self) -> int:
+        """About what the record takes on disk."""
+        return len(self.payload) + OBJECT_ID_BYTES + _ROW_OVERHEAD_BYTES
+
+
+@dataclass(slots=True)
+class BufferCounts:
+    """What the buffer holds and what became of the rest. Counts of lost records are for the life of the file."""
+
+    records: int = 0
+    stored_bytes: int = 0
+    oldest_held_s: float | None = None
+    dropped_records: int = 0
+    set_aside_records: int = 0
+    unreadable_records: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class BufferLimits:
+    """When records are dropped, oldest first.
+
+    Attributes:
+        max_bytes: Bound on what the rows take.
+        max_age_s: Bound on age in seconds of the device's running time (a device that is off does not age its records).
+    """
+
+    max_bytes: int = 64 * 1024 * 1024
+    max_age_s: float = 7 * 86_400
+
+
+class BufferFile:
+    """One open file.
+
+    Every method raises StoreError when the medium refuses and BufferDamagedError when the file is broken.
+    """
+
+    def __init__(self, path: Path, storage_secret: bytes, limits: BufferLimits, random: Random) -> None:
+        self._limits = limits
+        self._secret = storage_secret
+        self._keys: dict[int, SealingKey] = {}
+        _touch_private(path)
+        self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
+        self.counts = BufferCounts()
+        self.next_seq = 1
+        self.held_s = 0.0
+        try:
+            self.is_new = self._prepare(random)
+        except sqlite3.Error as exc:
+            self._database.close()
+            raise _translate(exc, path) from exc
+        except StoreError:
+            self._database.close()
+            raise
+        self._path = path
+
+    def close(self) -> None:
+        """Fold the WAL into the file and close it."""
+        self._database.close()
+
+    def commit(self, records: Sequence[BufferedRecord], acknowledged_through: int, now_held_s: float) -> None:
+        """Add records, forget acknowledged ones, drop what is beyond the limits: all in one durable step."""
+        try:
+            self._database.execute("BEGIN IMMEDIATE")
+            self._insert(records)
+            counts = replace(self.counts)
+            counts.records += len(records)
+            counts.stored_bytes += sum(r.stored_bytes for r in records)
+            self._delete(0, acknowledged_through, counts)
+            self._drop_beyond_limits(counts, now_held_s)
+            next_seq = max(self.next_seq, records[-1].seq + 1 if records else 0)
+            self._set_counters({"next_seq": next_seq, "held_s": now_held_s, "dropped": counts.dropped_records})
+            counts.oldest_held_s = self._find_oldest()
+            self._database.execute("COMMIT")
+        except sqlite3.Error as exc:
+            self._rollback()
+            raise _translate(exc, self._path) from exc
+        self.next_seq = next_seq
+        self.held_s = now_held_s
+        self.counts = counts
+
+    def read_after(self, seq: int, max_records: int, max_bytes: int) -> list[BufferedRecord]:
+        """The oldest records above ``seq``, in order, at least one if there is one.
+
+        Rows that do not open are removed and counted.
+        """
+        records: list[BufferedRecord] = []
+        unreadable: list[int] = []
+        total_bytes = 0
+        try:
+            rows = self._database.execute(
+                "SELECT seq, opening, held_s, sealed FROM record WHERE seq > ? ORDER BY seq LIMIT ?", (seq, max_records)
+            )
+            for row in rows:
+                record = self._open_row(*row)
+                if record is None:
+                    unreadable.append(row[0])
+                    continue
+                total_bytes += len(record.payload)
+                if records and total_bytes > max_bytes:
+                    break
+                records.append(record)
+            rows.close()
+            self._remove_unreadable(unreadable)
+        except sqlite3.Error as exc:
+            raise _translate(exc, self._path) from exc
+        return records
+
+    def renumber_above(self, last_seq: int) -> int:
+        """Give every row a new seq above ``last_seq``, in the same order, in one durable step. Answers how many."""
+        next_seq = last_seq + 1
+        try:
+            self._database.execute("BEGIN IMMEDIATE")
+            for (seq,) in self._database.execute("SELECT seq FROM record ORDER BY seq").fetchall():
+                row = self._database.execute("SELECT * FROM record WHERE seq = ?", (seq,)).fetchone()
+                record = self._open_row(*row)
+                if record is not None:
+                    record = replace(record, seq=next_seq)
+                    self._insert([record])
+                    next_seq += 1
+                self._database.execute("DELETE FROM record WHERE seq = ?", (seq,))
+            self._set_counters({"next_seq": next_seq})
+            self._database.execute("COMMIT")
+            self._load_counts()
+        except sqlite3.Error as exc:
+            self._rollback()
+            raise _translate(exc, self._path) from exc
+        return next_seq - last_seq - 1
+
+    def set_aside(self, seq: int, reason: int) -> None:
+        """Take a refused record out of the way, with the reason.
+
+        The newest thousand are kept for whoever looks into it.
+        """
+        counts = replace(self.counts)
+        try:
+            self._database.execute("BEGIN IMMEDIATE")
+            self._database.execute(
+                "INSERT OR REPLACE INTO set_aside SELECT seq, opening, ?, sealed FROM record WHERE seq = ?",
+                (reason, seq),
+            )
+            counts.set_aside_records += self._delete(seq, seq, counts)
+            self._database.execute(
+                "DELETE FROM set_aside WHERE seq NOT IN (SELECT seq FROM set_aside ORDER BY seq DESC LIMIT ?)",
+                (_SET_ASIDE_MAX,),
+            )
+            self._set_counters({"set_aside": counts.set_aside_records})
+            self._database.execute("COMMIT")
+        except sqlite3.Error as exc:
+            self._rollback()
+            raise _translate(exc, self._path) from exc
+        self.counts = counts
+
+    def _prepare(self, random: Random) -> bool:
+        """Bring the file into use; answers whether it is new."""
+        execute = self._database.execute
+        execute("PRAGMA journal_mode = WAL")
+        execute("PRAGMA synchronous = FULL")  # what was sent must survive a power cut, or its seq would be used again
+        execute("PRAGMA journal_size_limit = 4194304")
+        execute("PRAGMA cache_size = -512")  # KiB
+        is_new = execute("SELECT 1 FROM sqlite_master").fetchone() is None
+        if is_new:
+            mark = f"PRAGMA application_id = {_APPLICATION_ID}; PRAGMA user_version = {_SCHEMA_VERSION};"
+            self._database.executescript(f"BEGIN; {_SCHEMA} {mark} COMMIT;")
+        found = (execute("PRAGMA application_id").fetchone()[0], execute("PRAGMA user_version").fetchone()[0])
+        if found != (_APPLICATION_ID, _SCHEMA_VERSION) or execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+            raise BufferDamagedError("the buffer's file is damaged")
+        self._load_keys(random)
+        self._load_counts()
+        return is_new
+
+    def _load_keys(self, random: Random) -> None:
+        execute = self._database.execute
+        execute("DELETE FROM opening WHERE id NOT IN (SELECT opening FROM record UNION SELECT opening FROM set_aside)")
+        for opening, salt in execute("SELECT id, salt FROM opening").fetchall():
+            self._keys[opening] = self._derive_key(salt)
+        salt = random.token_bytes(_SALT_BYTES)
+        self._opening = int(execute("INSERT INTO opening (salt) VALUES (?)", (salt,)).lastrowid or 0)
+        self._keys[self._opening] = self._derive_key(salt)
+
+    def _load_counts(self) -> None:
+        counters = dict(self._database.execute("SELECT name, value FROM counter").fetchall())
+        records, stored_bytes, highest = self._database.execute(
+            "SELECT count(*), total(length(sealed) + ?), coalesce(max(seq), 0) FROM record", (_SEALED_OVERHEAD_BYTES,)
+        ).fetchone()
+        self.counts = BufferCounts(
+            records=records,
+            stored_bytes=int(stored_bytes),
+            dropped_records=int(counters.get("dropped", 0)),
+            set_aside_records=int(counters.get("set_aside", 0)),
+            unreadable_records=int(counters.get("unreadable", 0)),
+            oldest_held_s=self._find_oldest(),
+        )
+        self.next_seq = max(int(counters.get("next_seq", 1)), highest + 1)
+        self.held_s = float(counters.get("held_s", 0.0))
+
+    def _insert(self, records: Iterable[BufferedRecord]) -> None:
+        rows = ((r.seq, self._opening, r.held_s, self._seal(r)) for r in records)
+        self._database.executemany("INSERT INTO record VALUES (?, ?, ?, ?)", rows)
+
+    def _find_oldest(self) -> float | None:
+        row = self._database.execute("SELECT held_s FROM record ORDER BY seq LIMIT 1").fetchone()
+        return float(row[0]) if row else None
+
+    def _delete(self, first: int, last: int, counts: BufferCounts) -> int:
+        """Delete the rows from one seq to another and keep the counts right; answers how many there were."""
+        records, stored_bytes = self._database.execute(
+            "SELECT count(*), total(length(sealed) + ?) FROM record WHERE seq BETWEEN ? AND ?",
+            (_SEALED_OVERHEAD_BYTES, first, last),
+        ).fetchone()
+        if records:
+            self._database.execute("DELETE FROM record WHERE seq BETWEEN ? AND ?", (first, last))
+            counts.records -= records
+            counts.stored_bytes -= int(stored_bytes)
+        return int(records)
+
+    def _drop_beyond_limits(self, counts: BufferCounts, now_held_s: float) -> None:
+        excess_bytes = counts.stored_bytes - self._limits.max_bytes
+        oldest_allowed_s = now_held_s - self._limits.max_age_s
+        last_dropped = 0
+        rows = self._database.execute("SELECT seq, held_s, length(sealed) FROM record ORDER BY seq")
+        for seq, held_s, length in rows:
+            if excess_bytes <= 0 and held_s >= oldest_allowed_s:
+                break
+            excess_bytes -= length + _SEALED_OVERHEAD_BYTES
+            last_dropped = seq
+        rows.close()
+        if last_dropped:
+            counts.dropped_records += self._delete(0, last_dropped, counts)
+
+    def _remove_unreadable(self, seqs: Iterable[int]) -> None:
+        for seq in seqs:
+            self.counts.unreadable_records += self._delete(seq, seq, self.counts)
+            self._set_counters({"unreadable": self.counts.unreadable_records})
+
+    def _set_counters(self, counters: dict[str, float]) -> None:
+        self._database.executemany("INSERT OR REPLACE INTO counter VALUES (?, ?)", counters.items())
+
+    def _derive_key(self, salt: bytes) -> SealingKey:
+        return SealingKey(Aead.A256GCM, derive(self._secret, "slave buffer", salt))
+
+    def _seal(self, record: BufferedRecord) -> bytes:
+        return self._keys[self._opening].seal(record.seq, u64(record.seq), record.receiver + record.payload)
+
+    def _open_row(self, seq: int, opening: int, held_s: float, sealed: bytes) -> BufferedRecord | None:
+        key = self._keys.get(opening)
+        if key is None or len(sealed) < OBJECT_ID_BYTES:
+            return None
+        try:
+            plain = key.open(seq, u64(seq), sealed)
+        except VerificationError:
+            return None
+        return BufferedRecord(seq, ObjectId(plain[:OBJECT_ID_BYTES]), plain[OBJECT_ID_BYTES:], held_s)
+
+    def _rollback(self) -> None:
+        if self._database.in_transaction:
+            self._database.execute("ROLLBACK")
+
+
+def _touch_private(path: Path) -> None:
+    """Make the file with mode 0600 before SQLite does; SQLite gives its WAL the same mode."""
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        path.chmod(0o600)
+    except OSError as exc:
+        raise StoreError(f"cannot open {path}: {exc.strerror}", remedy="Free some space or mend the medium.") from exc
+
+
+def _translate(error: sqlite3.Error, path: Path) -> StoreError:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in _DAMAGE_CODES:
+        return BufferDamagedError(f"{path} is damaged: {error}")
+    return StoreError(
+        f"{path} cannot be used: {error}",
+        remedy="Free some space or mend the medium; records wait in memory meanwhile.",
+    )

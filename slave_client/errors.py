@@ -1,0 +1,43 @@
+"""Errors that only a slave can have; everything else is in :mod:`group_protocol.errors`."""
+
+from group_protocol.errors import ConfigurationError, VirtualGroupError
+
+
+class KeyStoreError(ConfigurationError):
+    """A file of the state directory is missing, damaged or readable by others."""
+
+
+class DeviceBusyError(ConfigurationError):
+    """Another process is using the state directory."""
+
+
+class MasterUnreachableError(VirtualGroupError):
+    """No usable answer came from the master's address. Trying again may help."""
+
+
+class MasterRefusalError(VirtualGroupError):
+    """The uniform refusal (``docs/protocol.md`` §2): unsigned, so it proves nothing about who sent it or why."""
+
+
+class StreamClosedError(VirtualGroupError):
+    """The stream ended; a new session is needed.
+
+    Attributes:
+        may_retry: False when the master closed it for a reason that trying again cannot change.
+    """
+
+    def __init__(self, message: str, *, may_retry: bool = True) -> None:
+        super().__init__(message)
+        self.may_retry = may_retry
+
+
+class DeviceRevokedError(VirtualGroupError):
+    """The proven master says that this device is revoked: it never comes back under this identity."""
+
+
+class SensorError(VirtualGroupError):
+    """A sensor is not there or gives no usable reading."""
+
+
+class BufferFullError(VirtualGroupError):
+    """The buffer cannot keep a record: the disk refuses and the memory in front of it is at its bound."""

@@ -1,0 +1,170 @@
+"""The directory that holds everything a device must remember: one owner, one process, no half-written files."""
+
+import contextlib
+import fcntl
+import os
+import stat
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from slave_client.errors import DeviceBusyError, KeyStoreError
+
+_LOOSE_BITS = 0o077
+_TEMPORARY_SUFFIX = ".new"
+_FILE_MAX_BYTES = 65_536
+
+
+class StateDirectory:
+    """A directory of mode 0700 whose files have mode 0600.
+
+    Use it as a context manager for the right to change it: a second process gets :class:`DeviceBusyError`. Reading
+    needs no lock, because every file is replaced in one step.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock: int | None = None
+
+    def create(self) -> None:
+        """Make the directory if it is not there, and check it.
+
+        Raises:
+            KeyStoreError: It cannot be made, is no directory, belongs to another user, or others can look into it.
+        """
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as exc:
+            raise KeyStoreError(
+                f"cannot make the state directory {self.path}: {exc.strerror}",
+                remedy="Choose another one with --state-dir, or make it writable for this user.",
+            ) from exc
+        self.check()
+
+    def check(self) -> None:
+        """Check owner and mode of the directory.
+
+        Raises:
+            KeyStoreError: It is missing, no directory, another user's, or others can look into it.
+        """
+        _check_private(self.path, is_directory=True)
+
+    def __enter__(self) -> Self:
+        self.create()
+        lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as exc:
+            os.close(lock)
+            raise DeviceBusyError(
+                f"another process is using {self.path}",
+                remedy="Stop the running slave first (Ctrl-C, or systemctl stop), or choose another --state-dir.",
+            ) from exc
+        self._lock = lock
+        for leftover in self.path.glob(f"*{_TEMPORARY_SUFFIX}"):
+            leftover.unlink()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def read(self, name: str) -> bytes | None:
+        """The bytes of a file, or None if it is not there.
+
+        Raises:
+            KeyStoreError: Others can read it, it is unreasonably large, or reading fails.
+        """
+        path = self.path / name
+        try:
+            if not path.exists():
+                return None
+            _check_private(path, is_directory=False)
+            with path.open("rb") as file:
+                content = file.read(_FILE_MAX_BYTES + 1)
+        except OSError as exc:
+            raise KeyStoreError(f"cannot read {path}: {exc.strerror}", remedy="Check the storage medium.") from exc
+        if len(content) > _FILE_MAX_BYTES:
+            raise KeyStoreError(f"{path} is larger than any file of ours", remedy=damage_remedy(path))
+        return content
+
+    def replace(self, name: str, content: bytes) -> None:
+        """Put a file in place of the old one in a single step.
+
+        After a crash at any instant the old or the new one is there, whole.
+
+        Raises:
+            KeyStoreError: The file system refuses; the old file still stands.
+        """
+        try:
+            replace_file(self.path / name, content)
+        except OSError as exc:
+            raise KeyStoreError(
+                f"cannot write {self.path / name}: {exc.strerror}",
+                remedy="Free some space or mend the medium; nothing was lost.",
+            ) from exc
+
+    def remove(self, name: str) -> None:
+        """Delete a file durably; one that is not there is as good as deleted."""
+        with contextlib.suppress(FileNotFoundError):
+            (self.path / name).unlink()
+            _sync_directory(self.path)
+
+
+def replace_file(path: Path, content: bytes, *, is_durable: bool = True) -> None:
+    """Write a file of mode 0600 beside ``path`` and move it there.
+
+    Args:
+        path: The file to make or replace.
+        content: Its bytes.
+        is_durable: Wait until the medium has it. Off for status files, which are worth nothing after a power cut.
+    """
+    temporary = path.with_name(path.name + _TEMPORARY_SUFFIX)
+    with contextlib.suppress(FileNotFoundError):
+        temporary.unlink()
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        if is_durable:
+            os.fsync(file.fileno())
+    temporary.replace(path)
+    if is_durable:
+        _sync_directory(path.parent)
+
+
+def damage_remedy(path: Path) -> str:
+    """What to do about a file that cannot be read."""
+    return f"Restore {path.name} from a backup; without one, move {path.parent} away and pair the device anew."
+
+
+def _sync_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _check_private(path: Path, *, is_directory: bool) -> None:
+    try:
+        status = path.stat()
+    except FileNotFoundError as exc:
+        raise KeyStoreError(f"there is no {path}", remedy="Join a group first: vgroup slave join STRING.") from exc
+    if stat.S_ISDIR(status.st_mode) is not is_directory:
+        raise KeyStoreError(
+            f"{path} is {'no' if is_directory else 'a'} directory", remedy="Choose another --state-dir."
+        )
+    if status.st_uid != os.geteuid():
+        raise KeyStoreError(
+            f"{path} belongs to another user (uid {status.st_uid})", remedy="Run as that user, or chown it to this one."
+        )
+    if status.st_mode & _LOOSE_BITS:
+        wanted = "700" if is_directory else "600"
+        raise KeyStoreError(
+            f"{path} is open to other users (mode {stat.S_IMODE(status.st_mode):03o})",
+            remedy=f"Run: chmod {wanted} '{path}'. If others may have read it, pair anew with a new --state-dir.",
+        )
