@@ -51,7 +51,7 @@ types: dev ## mypy, strict, over code and tests
 
 .PHONY: imports
 imports: dev ## which package may import which
-	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports --no-logo
 
 .PHONY: artifact
 artifact: dev ## compile the contract and check that the committed artifact is what comes out

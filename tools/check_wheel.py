@@ -72,7 +72,11 @@ def main() -> int:
     if problems:
         return 1
     with tempfile.TemporaryDirectory() as folder:
-        install_as_a_device(wheel, Path(folder))
+        try:
+            install_as_a_device(wheel, Path(folder))
+        except subprocess.CalledProcessError as exc:
+            print(f"{wheel.name} does not work on a device alone: {exc}")
+            return 1
     print(f"{wheel.name}: complete, and a device can install it alone")
     return 0
 
