@@ -1,13 +1,17 @@
 """What the packaging promises: locked with hashes, no registry named, a core that touches nothing outside itself."""
 
 import ast
+import importlib.metadata
 import json
 import re
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCKS = sorted((ROOT / "requirements").glob("*.lock"))
@@ -29,6 +33,20 @@ REGISTRY_HOSTS = tuple(
     )
 )
 PINNED = re.compile(r"^[a-z0-9][a-z0-9._-]*==\S+", re.IGNORECASE)
+
+
+# Which extras a package may lean on, besides the base install.
+EXTRAS_OF = {
+    "group_protocol": ["fast"],
+    "slave_client": ["slave"],
+    "chain_gateway": ["gateway"],
+    "master_api": ["master", "fast"],
+    "contracts": ["build"],
+    "measure": ["measure"],
+    "vgroup": ["demo"],
+    "tests": ["dev"],
+    "tools": ["dev"],
+}
 
 
 def tracked_files() -> list[Path]:
@@ -80,6 +98,30 @@ def outside_reach(source: str) -> set[str]:
         for banned in BANNED_CALLS_IN_CORE
         if name == banned or name.endswith("." + banned)
     }
+
+
+def declared(extras: list[str]) -> set[str]:
+    """Distributions that the base install and these extras name, extras of our own followed."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    names: set[str] = set()
+    waiting = [project["dependencies"], *(project["optional-dependencies"][extra] for extra in extras)]
+    while waiting:
+        for requirement in map(Requirement, waiting.pop()):
+            if requirement.name == project["name"]:
+                waiting += [project["optional-dependencies"][extra] for extra in requirement.extras]
+            else:
+                names.add(canonicalize_name(requirement.name))
+    return names
+
+
+def undeclared(package: str) -> set[str]:
+    """Third-party modules that a package imports from distributions it does not declare."""
+    trees = [ast.parse(path.read_text("utf-8")) for path in (ROOT / package).rglob("*.py")]
+    modules = {name.split(".")[0] for tree in trees for name in imported_modules(tree)}
+    foreign = modules - set(sys.stdlib_module_names) - set(EXTRAS_OF)
+    owners = importlib.metadata.packages_distributions()
+    allowed = declared(EXTRAS_OF[package])
+    return {name for name in foreign if allowed.isdisjoint(map(canonicalize_name, owners.get(name, [])))}
 
 
 def test_no_tracked_file_names_a_package_registry() -> None:
@@ -144,6 +186,11 @@ def test_every_package_is_typed_and_in_the_wheel() -> None:
 
     assert set(packages) == found
     assert [name for name in packages if not (ROOT / name / "py.typed").exists()] == []
+
+
+@pytest.mark.parametrize("package", EXTRAS_OF)
+def test_package_imports_only_what_its_extra_declares(package: str) -> None:
+    assert undeclared(package) == set()
 
 
 @pytest.mark.parametrize("path", CORE_FILES, ids=lambda path: str(path.relative_to(ROOT)))
