@@ -1,4 +1,4 @@
-"""Analogue converters and environment sensors through Linux IIO (the kernel's Documentation/ABI/testing/sysfs-bus-iio)."""
+"""Analogue converters and environment sensors through Linux IIO (kernel document ABI/testing/sysfs-bus-iio)."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -34,7 +34,7 @@ _QUANTITIES = {
 
 
 def make_iio_sensor(options: SensorOptions, clock: Clock) -> PollingSensor:
-    """``iio``: options ``channel`` (in_temp, in_voltage0 …), ``device`` (directory or chip name), ``name``, ``period_s``, ``root``.
+    """``iio``: ``channel`` (in_temp, in_voltage0 …), ``device`` (directory or chip name), ``name``, ``period_s``.
 
     Raises:
         ConfigurationError: An option is missing, wrong or unknown.
@@ -62,7 +62,7 @@ def _read(root: Path, device: str | None, channel: str, name: str) -> list[tuple
 
 
 def _calibration(directory: Path, channel: str, attribute: str, default: float) -> float:
-    """A channel's own attribute, or the one that all channels of its kind share (``in_voltage_scale`` for ``in_voltage0``)."""
+    """A channel's own attribute, or the one its kind shares: ``in_voltage_scale`` for ``in_voltage0``."""
     shared = channel.rstrip("0123456789")
     for stem in (channel, shared, "in_" + shared.removeprefix("in_").split("_")[0]):
         path = directory / f"{stem}_{attribute}"
@@ -81,11 +81,13 @@ def _find_device(root: Path, device: str | None, channel: str) -> Path:
     if not found:
         raise SensorError(
             f"there is no IIO device{f' {device}' if device else ''} with channel {channel} under {root}",
-            remedy="Load the sensor's driver (a dtoverlay on a Raspberry Pi) and list the channels: ls /sys/bus/iio/devices/*/in_*",
+            remedy="Load its driver (a dtoverlay on a Raspberry Pi); channels: ls /sys/bus/iio/devices/*/in_*",
         )
     if len(found) > 1:
         names = ", ".join(directory.name for directory in found)
-        raise SensorError(f"several IIO devices have {channel}: {names}", remedy="Choose one: --sensor iio:device=…,channel=…")
+        raise SensorError(
+            f"several IIO devices have {channel}: {names}", remedy="Choose one: --sensor iio:device=…,channel=…"
+        )
     return found[0]
 
 

@@ -18,7 +18,10 @@ _POWER_ON_MILLI_C = 85_000
 
 
 def make_one_wire_sensor(options: SensorOptions, clock: Clock) -> PollingSensor:
-    """``w1``: options ``id`` (28-…; the only one by default), ``name``, ``period_s`` (10), ``root``. Raises ConfigurationError."""
+    """``w1``: options ``id`` (28-…; the only one by default), ``name``, ``period_s`` (10), ``root``.
+
+    Raises ConfigurationError.
+    """
     root = options.path("root", _ROOT)
     wanted = options.text("id")
     name = options.text("name", "temperature") or "temperature"
@@ -34,7 +37,7 @@ def _read(root: Path, wanted: str | None, name: str) -> list[tuple[str, float, s
     else:
         milli_c = read_number(device / "temperature")
     if milli_c == _POWER_ON_MILLI_C:
-        raise SensorError(f"{device.name} shows its power-on value of 85 °C", remedy="Check the sensor's supply voltage.")
+        raise SensorError(f"{device.name} shows its power-on value of 85 °C", remedy="Check its supply voltage.")
     return [(name, milli_c / 1000.0, "Cel")]
 
 
@@ -45,7 +48,7 @@ def _find_device(root: Path, wanted: str | None) -> Path:
     if not found:
         raise SensorError(
             f"there is no 1-wire thermometer{f' {wanted}' if wanted else ''} under {root}",
-            remedy="Add dtoverlay=w1-gpio to /boot/firmware/config.txt, reboot, and check the wiring and pull-up resistor.",
+            remedy="Add dtoverlay=w1-gpio to /boot/firmware/config.txt, reboot, check wiring and pull-up resistor.",
         )
     if len(found) > 1:
         names = ", ".join(device.name for device in found)
@@ -54,10 +57,12 @@ def _find_device(root: Path, wanted: str | None) -> Path:
 
 
 def _parse_w1_slave(path: Path) -> float:
-    """Two lines: the first ends with the verdict on the CRC, the second with ``t=`` in thousandths of a degree Celsius."""
+    """Thousandths of a degree: the first line ends with the verdict on the CRC, the second with ``t=``."""
     lines = read_text(path).splitlines()
     if len(lines) != 2 or not lines[0].endswith("YES"):
-        raise SensorError(f"{path} has a wrong checksum", remedy="Check the wiring; long cables need a stronger pull-up.")
+        raise SensorError(
+            f"{path} has a wrong checksum", remedy="Check the wiring; long cables need a stronger pull-up."
+        )
     match = _TEMPERATURE.search(lines[1])
     if match is None:
         raise SensorError(f"{path} holds no temperature")

@@ -23,7 +23,10 @@ class Sensor(Protocol):
         ...
 
     def readings(self) -> AsyncIterator[Reading]:
-        """Readings as they come, paced by the sensor; ends with a recording. Raises SensorError when the source fails."""
+        """Readings as they come, paced by the sensor; ends with a recording.
+
+        Raises SensorError when the source fails.
+        """
         ...
 
 

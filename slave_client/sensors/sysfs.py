@@ -1,5 +1,6 @@
 """Reading small files of the kernel's sysfs."""
 
+import math
 from pathlib import Path
 
 from slave_client.errors import SensorError
@@ -26,6 +27,6 @@ def read_number(path: Path) -> float:
         number = float(text)
     except ValueError as exc:
         raise SensorError(f"{path} holds no number: {text[:40]!r}") from exc
-    if number != number or abs(number) == float("inf"):
+    if not math.isfinite(number):
         raise SensorError(f"{path} holds no finite number")
     return number
