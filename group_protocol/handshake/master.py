@@ -18,7 +18,7 @@ from group_protocol.errors import (
 from group_protocol.handshake.transcript import HandshakeSecrets, compute_th1, master_digest, slave_digest
 from group_protocol.identifiers import HASH_BYTES, SESSION_ID_BYTES, Address, GroupId, SessionId
 from group_protocol.messages import KeysSessionAnswer, KeysSessionRequest, SealedAnswer, SealedRequest
-from group_protocol.pairing import derive_pairing_proof
+from group_protocol.pairing import make_pairing_proof
 from group_protocol.ports import Random
 from group_protocol.suites import DEFAULT_SUITES, Suite
 from group_protocol.tickets import IdentityProof, PairingProof, Ticket
@@ -162,7 +162,7 @@ class MasterHandshake:
         identity = self._require_identity()
         if identity.pairing is None:
             raise PairingError("device brought no pairing proof")
-        if not is_equal(derive_pairing_proof(code, self._th2, identity.address), identity.pairing.proof):
+        if not is_equal(make_pairing_proof(code, self._th2, identity.address), identity.pairing.proof):
             raise PairingError("pairing proof is wrong")
 
     def admit(self, ticket: Ticket) -> tuple[MasterSession, SealedAnswer]:

@@ -12,7 +12,7 @@ from group_protocol.errors import LocalProtocolError, UnexpectedMessageError, Ve
 from group_protocol.handshake.transcript import HandshakeSecrets, compute_th1, master_digest, slave_digest
 from group_protocol.identifiers import HASH_BYTES, Address, GroupId, ObjectId, derive_object_id
 from group_protocol.messages import CookieChallenge, KeysSessionAnswer, KeysSessionRequest, SealedAnswer, SealedRequest
-from group_protocol.pairing import derive_code_id, derive_pairing_proof
+from group_protocol.pairing import derive_code_id, make_pairing_proof
 from group_protocol.ports import Random
 from group_protocol.suites import Suite
 from group_protocol.tickets import IdentityProof, PairingProof, Ticket
@@ -140,7 +140,7 @@ class SlaveHandshake:
         pairing = None
         if self._pairing_code is not None:
             pairing = PairingProof(
-                derive_code_id(self._pairing_code), derive_pairing_proof(self._pairing_code, th2, address)
+                derive_code_id(self._pairing_code), make_pairing_proof(self._pairing_code, th2, address)
             )
         signature = self._key.sign_digest(slave_digest(th2, self._master, address))
         return IdentityProof(self._key.public_key, signature, pairing)
