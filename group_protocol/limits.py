@@ -37,3 +37,7 @@ PAIRING_WRONG_PROOFS_MAX = 5
 """Wrong proofs that lock a code (§4)."""
 RECORD_SEQ_LIMIT = 1 << 56
 """A record's seq fits the contract's 56-bit field."""
+SENSOR_NAME_MAX_CHARACTERS = 255
+"""A resolved SenML name; without a bound one long base name times 1,024 readings would fill memory (§6)."""
+READING_TIME_LIMIT_S = 253_402_300_800
+"""A reading's time lies before the year 10000, where calendars of most libraries end (§6)."""

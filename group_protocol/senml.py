@@ -1,0 +1,271 @@
+"""Readings as SenML in CBOR (RFC 8428 §6, RFC 8949; ``docs/protocol.md`` §6, payload).
+
+The decoder is strict, since it reads what a device sent: the CBOR library is told to refuse tags, indefinite lengths,
+duplicate labels and nesting, and everything else is checked here.
+"""
+
+import io
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from math import isfinite
+from typing import Any, Final, NamedTuple, NoReturn
+
+import cbor2
+
+from group_protocol.errors import DecodingError, LocalProtocolError
+from group_protocol.limits import PAYLOAD_MAX_BYTES, READING_TIME_LIMIT_S, READINGS_MAX, SENSOR_NAME_MAX_CHARACTERS
+
+_BASE_SUM: Final = -6
+_BASE_VALUE: Final = -5
+_BASE_UNIT: Final = -4
+_BASE_TIME: Final = -3
+_BASE_NAME: Final = -2
+_BASE_VERSION: Final = -1
+_NAME: Final = 0
+_UNIT: Final = 1
+_VALUE: Final = 2
+_STRING_VALUE: Final = 3
+_BOOLEAN_VALUE: Final = 4
+_SUM: Final = 5
+_TIME: Final = 6
+_UPDATE_TIME: Final = 7
+_OPAQUE_VALUE: Final = 8
+
+_NUMBER: Final = frozenset((int, float))
+_TEXT: Final = frozenset((str,))
+_ALLOWED_TYPES: Final[Mapping[int, frozenset[type]]] = {
+    _BASE_SUM: _NUMBER,
+    _BASE_VALUE: _NUMBER,
+    _BASE_UNIT: _TEXT,
+    _BASE_TIME: _NUMBER,
+    _BASE_NAME: _TEXT,
+    _BASE_VERSION: frozenset((int,)),
+    _NAME: _TEXT,
+    _UNIT: _TEXT,
+    _VALUE: _NUMBER,
+    _STRING_VALUE: _TEXT,
+    _BOOLEAN_VALUE: frozenset((bool,)),
+    _SUM: _NUMBER,
+    _TIME: _NUMBER,
+    _UPDATE_TIME: _NUMBER,
+    _OPAQUE_VALUE: frozenset((bytes,)),
+}
+_BASE_LABELS: Final = frozenset((_BASE_SUM, _BASE_VALUE, _BASE_UNIT, _BASE_TIME, _BASE_NAME, _BASE_VERSION))
+_VALUE_LABELS: Final = frozenset((_VALUE, _STRING_VALUE, _BOOLEAN_VALUE, _OPAQUE_VALUE))
+_SENML_VERSION: Final = 10
+_NAME_PATTERN: Final = re.compile(rf"[A-Za-z0-9][A-Za-z0-9\-:./_]{{0,{SENSOR_NAME_MAX_CHARACTERS - 1}}}")
+_INTEGER_LIMIT: Final = 1 << 53
+_NESTING_MAX: Final = 2
+
+Value = float | bool | str | bytes
+_Entry = dict[int, Any]
+"""A CBOR map whose labels and types were checked."""
+
+
+class Reading(NamedTuple):
+    """One resolved SenML record: what a sensor said at a time. A tuple, since a payload can hold a thousand.
+
+    Attributes:
+        name: 1–255 characters of ``A–Z a–z 0–9 - : . / _``, beginning with a letter or digit.
+        time_s: Unix seconds, always absolute, before the year 10000.
+        value: A number (answered as float), text, truth value or bytes; None if there is only a sum.
+        unit: From the SenML units registry; None if not told.
+        sum_value: Integrated value, for a counter.
+    """
+
+    name: str
+    time_s: float
+    value: Value | None
+    unit: str | None = None
+    sum_value: float | None = None
+
+
+class _NoTags(Mapping[int, cbor2.SemanticDecoderCallback]):
+    """Stands where tag decoders are looked up, and refuses every tag (regular expressions and MIME among them)."""
+
+    def __getitem__(self, tag: int) -> NoReturn:
+        raise DecodingError(f"CBOR tag {tag} in a payload")
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 1
+
+
+_NO_TAGS: Final = _NoTags()
+
+
+def decode_readings(payload: bytes, *, max_bytes: int = PAYLOAD_MAX_BYTES) -> list[Reading]:
+    """Parse and resolve a payload; base fields are worked in (RFC 8428 §4.6).
+
+    Raises:
+        DecodingError: Longer than ``max_bytes``, not exactly one definite-length CBOR array of 1–1,024 maps, an unknown
+            or repeated label, a value of another type, a number that is not finite, no name, a name with other
+            characters, no value or more than one, a time before 1970 or after 9999, or another SenML version than 10.
+    """
+    if len(payload) > max_bytes:
+        raise DecodingError(f"payload has more than {max_bytes} bytes")
+    entries = _decode_cbor(payload)
+    if type(entries) is not list or not 0 < len(entries) <= READINGS_MAX:
+        raise DecodingError(f"payload is no array of 1 to {READINGS_MAX} readings")
+    return _resolve(entries)
+
+
+def _decode_cbor(payload: bytes) -> object:
+    decoder = cbor2.CBORDecoder(
+        io.BytesIO(payload),
+        semantic_decoders=_NO_TAGS,
+        read_size=max(len(payload), 1),
+        max_depth=_NESTING_MAX,
+        allow_indefinite=False,
+        allow_duplicate_keys=False,
+    )
+    try:
+        decoded: object = decoder.decode()
+    except (cbor2.CBORDecodeError, ValueError, TypeError, OverflowError) as exc:
+        raise DecodingError("payload is not strict CBOR") from exc
+    try:
+        decoder.read(1)
+    except cbor2.CBORDecodeEOF:
+        return decoded
+    raise DecodingError("bytes follow the payload's array")
+
+
+def _resolve(entries: list[object]) -> list[Reading]:
+    readings = []
+    bases: _Entry = {}
+    good_names: set[str] = set()
+    for entry in entries:
+        fields = _check_fields(entry)
+        if not _BASE_LABELS.isdisjoint(fields):
+            bases = bases | {label: fields[label] for label in _BASE_LABELS & fields.keys()}
+            if bases.get(_BASE_VERSION, _SENML_VERSION) != _SENML_VERSION:
+                raise DecodingError("another version of SenML than 10")
+        reading = _resolve_one(fields, bases)
+        if reading.name not in good_names:
+            _check_name(reading.name)
+            good_names.add(reading.name)
+        readings.append(reading)
+    return readings
+
+
+def _check_fields(entry: object) -> _Entry:
+    if type(entry) is not dict:
+        raise DecodingError("a reading is no map")
+    for label, value in entry.items():
+        # Not isinstance: False and 0.0 equal the label 0, and True is an int.
+        if type(label) is not int or type(value) not in _ALLOWED_TYPES.get(label, ()):
+            raise DecodingError("a reading has an unknown label or a value of the wrong type")
+        if type(value) is float and not isfinite(value):
+            raise DecodingError("a number is not finite")
+    return entry
+
+
+def _resolve_one(fields: _Entry, bases: _Entry) -> Reading:
+    name = bases.get(_BASE_NAME, "") + fields.get(_NAME, "")
+    time_s = float(bases.get(_BASE_TIME, 0) + fields.get(_TIME, 0))
+    if not 0 <= time_s < READING_TIME_LIMIT_S:
+        raise DecodingError("a reading's time is not between 1970 and 9999")
+    unit = fields.get(_UNIT, bases.get(_BASE_UNIT))
+    value: Value | None
+    if _VALUE in fields:
+        value = _finite(bases.get(_BASE_VALUE, 0) + fields[_VALUE])
+        if len(_VALUE_LABELS & fields.keys()) != 1:
+            raise DecodingError("a reading has more than one value")
+    else:
+        value = _other_value(fields)
+    sum_value = None
+    if _SUM in fields or _BASE_SUM in bases:
+        sum_value = _finite(bases.get(_BASE_SUM, 0) + fields.get(_SUM, 0))
+    return Reading(name, time_s, value, unit, sum_value)
+
+
+def _other_value(fields: _Entry) -> Value | None:
+    values: list[Value] = [fields[label] for label in _VALUE_LABELS if label in fields]
+    if len(values) > 1:
+        raise DecodingError("a reading has more than one value")
+    if not values and _SUM not in fields:
+        raise DecodingError("a reading has neither value nor sum")
+    return values[0] if values else None
+
+
+def _finite(number: float) -> float:
+    if not isfinite(number):
+        raise DecodingError("a number is not finite once its base is added")
+    return float(number)
+
+
+def _check_name(name: str) -> None:
+    if not _NAME_PATTERN.fullmatch(name):
+        raise DecodingError(f"a sensor name is no 1 to {SENSOR_NAME_MAX_CHARACTERS} characters of RFC 8428's alphabet")
+
+
+def encode_readings(readings: Sequence[Reading]) -> bytes:
+    """Write a payload, compact and always the same for the same readings: names, times and units share what they can.
+
+    Decoding gives back equal readings: no float changes.
+
+    Raises:
+        LocalProtocolError: They could not be decoded again: none or too many, a bad name, no value, no finite number.
+    """
+    if not readings:
+        raise LocalProtocolError("a payload needs at least one reading")
+    base_name = _common_prefix([reading.name for reading in readings])
+    base_unit = readings[0].unit if all(reading.unit is not None for reading in readings) else None
+    base_time_s = readings[0].time_s
+    entries: list[_Entry] = []
+    bases: _Entry = {_BASE_NAME: base_name, _BASE_TIME: _shortest(base_time_s)}
+    if base_unit is not None:
+        bases[_BASE_UNIT] = base_unit
+    for reading in readings:
+        offset_s = reading.time_s - base_time_s
+        if base_time_s + offset_s != reading.time_s:
+            base_time_s, offset_s = reading.time_s, 0.0
+            bases[_BASE_TIME] = _shortest(base_time_s)
+        entries.append(bases | _encode_one(reading, base_name, base_unit, offset_s))
+        bases = {}
+    payload = cbor2.dumps(entries, canonical=True)
+    try:
+        decoded = decode_readings(payload)
+    except DecodingError as exc:
+        raise LocalProtocolError(f"readings are no SenML: {exc}") from exc
+    if decoded != list(readings):
+        raise LocalProtocolError("a reading holds a number that a float cannot hold")
+    return payload
+
+
+def _common_prefix(names: Sequence[str]) -> str:
+    first, last = min(names), max(names)
+    length = next((at for at, (left, right) in enumerate(zip(first, last, strict=False)) if left != right), len(first))
+    return first[:length]
+
+
+def _encode_one(reading: Reading, base_name: str, base_unit: str | None, offset_s: float) -> _Entry:
+    entry: _Entry = {}
+    if reading.name != base_name:
+        entry[_NAME] = reading.name[len(base_name) :]
+    if reading.unit != base_unit:
+        entry[_UNIT] = reading.unit
+    if offset_s:
+        entry[_TIME] = _shortest(offset_s)
+    if reading.sum_value is not None:
+        entry[_SUM] = _shortest(reading.sum_value)
+    match reading.value:
+        case None:
+            pass
+        case bool():
+            entry[_BOOLEAN_VALUE] = reading.value
+        case str():
+            entry[_STRING_VALUE] = reading.value
+        case bytes():
+            entry[_OPAQUE_VALUE] = reading.value
+        case _:
+            entry[_VALUE] = _shortest(reading.value)
+    return entry
+
+
+def _shortest(number: float) -> float:
+    """The number as an integer where that says the same: CBOR has short integers."""
+    is_whole = abs(number) < _INTEGER_LIMIT and number == int(number)
+    return int(number) if is_whole else number
