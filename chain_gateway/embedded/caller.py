@@ -17,7 +17,7 @@ from eth_typing import Address
 from eth_utils.exceptions import ValidationError
 
 from chain_gateway.embedded.errors import RpcError
-from chain_gateway.embedded.evm import BLOCK_GAS_TARGET, EmbeddedVm, EvmState
+from chain_gateway.embedded.evm import BLOCK_GAS_TARGET, EmbeddedVm, EvmState, calldata_floor_gas, minimum_gas
 from chain_gateway.embedded.miner import REFUSED
 
 REVERTED = 3
@@ -59,7 +59,7 @@ class Caller:
         limit = min(call.gas, BLOCK_GAS_TARGET)
         computation = self._run(call, at, limit)
         _demand_success(computation)
-        used = limit - computation.get_gas_remaining()
+        used = max(limit - computation.get_gas_remaining(), calldata_floor_gas(call.data))
         # A refund comes after the fact, and a callee gets 63/64 of what is left (EIP-150): that may not be enough.
         for candidate in (used, used * 64 // 63 + 2300):
             if candidate < limit and self._succeeds(call, at, candidate):
@@ -83,8 +83,11 @@ class Caller:
 
     def _run(self, call: Call, at: BlockHeaderAPI, gas: int) -> ComputationAPI:
         vm = self._state.vm(self._state.child_of(at, self._now_unix_s()))
+        transaction = cast("SignedTransactionAPI", _spoof(vm, call, gas))
+        if gas < minimum_gas(transaction):
+            raise RpcError(REFUSED, f"intrinsic gas too low: have {gas}, want {minimum_gas(transaction)}")
         try:
-            return vm.state.apply_transaction(cast("SignedTransactionAPI", _spoof(vm, call, gas)))
+            return vm.state.apply_transaction(transaction)
         except ValidationError as exc:
             raise RpcError(REFUSED, str(exc)) from exc
 

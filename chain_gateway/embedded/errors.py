@@ -3,15 +3,15 @@
 from group_protocol.errors import ConfigurationError, RegistryUnavailable
 
 
-class ChainLocked(ConfigurationError):  # noqa: N818 - a state, as RegistryUnavailable is
+class ChainLocked(ConfigurationError):
     """Another process has the chain's directory open; two writers would break it."""
 
 
-class ChainIdMismatch(ConfigurationError):  # noqa: N818 - same
+class ChainIdMismatch(ConfigurationError):
     """The chain in the directory was created with another chain id than the one asked for."""
 
 
-class ChainFileRefused(ConfigurationError):  # noqa: N818 - same
+class ChainFileRefused(ConfigurationError):
     """A file in the chain's directory is damaged, of a later format, foreign, or open to other users."""
 
 

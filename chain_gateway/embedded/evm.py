@@ -16,11 +16,13 @@ from collections.abc import Sequence
 from eth.abc import BlockHeaderAPI, SignedTransactionAPI
 from eth.chains.base import Chain
 from eth.consensus.context import ConsensusContext
+from eth.constants import GAS_TX
 from eth.db.atomic import AtomicDB
 from eth.db.chain import ChainDB
 from eth.typing import AccountState, HeaderParams
 from eth.vm.chain_context import ChainContext
 from eth.vm.forks.prague import PragueVM
+from eth.vm.forks.prague.constants import STANDARD_TOKEN_COST, TOTAL_COST_FLOOR_PER_TOKEN
 from eth_typing import Address, BlockNumber, Hash32
 
 from chain_gateway.embedded.store import NodeTable
@@ -110,6 +112,18 @@ class EvmState:
     def decode_transaction(encoded: bytes) -> SignedTransactionAPI:
         """A signed transaction from its bytes (EIP-2718). Raises what rlp or py-evm raises for bytes that are none."""
         return EmbeddedVm.get_transaction_builder().decode(encoded)
+
+
+def minimum_gas(transaction: SignedTransactionAPI) -> int:
+    """The least gas limit that a transaction may have. py-evm charges this much but does not demand it."""
+    return max(transaction.intrinsic_gas, calldata_floor_gas(transaction.data))
+
+
+def calldata_floor_gas(calldata: bytes) -> int:
+    """What a transaction pays at least for its calldata (EIP-7623)."""
+    zero_bytes = calldata.count(0)
+    tokens = zero_bytes + STANDARD_TOKEN_COST * (len(calldata) - zero_bytes)
+    return GAS_TX + TOTAL_COST_FLOOR_PER_TOKEN * tokens
 
 
 def finish_block(

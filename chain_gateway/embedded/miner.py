@@ -1,5 +1,7 @@
 """From raw transactions to blocks: admission, execution, and the one commit per block."""
 
+import logging
+import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -12,17 +14,23 @@ from eth_utils.exceptions import ValidationError
 
 from chain_gateway.embedded.archive import Archive
 from chain_gateway.embedded.errors import RpcError
-from chain_gateway.embedded.evm import BLOCK_GAS_TARGET, EmbeddedVm, EvmState, finish_block
+from chain_gateway.embedded.evm import BLOCK_GAS_TARGET, EmbeddedVm, EvmState, finish_block, minimum_gas
 from chain_gateway.embedded.store import ChainStore
 
 REFUSED = -32000
 """geth's code for a transaction that it does not take."""
+
+INTERNAL_ERROR = -32603
+"""JSON-RPC 2.0: the fault is ours, not the request's."""
 
 _TAKEN_TYPES = (0, 1, 2)
 """Legacy, EIP-2930, EIP-1559. Blobs and set-code transactions have no use on this chain."""
 
 MAX_TRANSACTION_BYTES = 128 * 1024
 """As in geth's pool (``txMaxSize``)."""
+
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -61,6 +69,18 @@ class Miner:
         return answers
 
     def _mine_block(self, raw_transactions: Sequence[bytes]) -> list[bytes | RpcError]:
+        """The first of the transactions, as many as fit; a bug that one of them trips over is kept from the others."""
+        try:
+            return self._fill_block(raw_transactions)
+        except sqlite3.Error:
+            raise
+        except Exception as exc:
+            if len(raw_transactions) > 1:
+                return self._mine_block(raw_transactions[: len(raw_transactions) // 2])
+            logger.exception("the virtual machine failed on a transaction")
+            return [RpcError(INTERNAL_ERROR, f"the virtual machine failed: {exc}")]
+
+    def _fill_block(self, raw_transactions: Sequence[bytes]) -> list[bytes | RpcError]:
         answers: list[bytes | RpcError] = []
         with self._store.transaction():
             block = self._open_block()
@@ -94,7 +114,8 @@ class Miner:
             transaction = self._state.decode_transaction(raw)
             transaction.validate()
             transaction.check_signature_validity()
-        except (rlp.RLPException, ValidationError, UnrecognizedTransactionType, BadSignature) as exc:
+        except (rlp.RLPException, ValidationError, UnrecognizedTransactionType, BadSignature, TypeError) as exc:
+            # TypeError: rlp met a list where a number belongs.
             raise RpcError(REFUSED, f"invalid transaction: {exc}") from exc
         if transaction_type(transaction) not in _TAKEN_TYPES:
             raise RpcError(REFUSED, "transaction type not supported")
@@ -102,6 +123,8 @@ class Miner:
             raise RpcError(REFUSED, f"invalid chain id: have {transaction.chain_id} want {self._chain_id}")
         if transaction.gas > BLOCK_GAS_TARGET:
             raise RpcError(REFUSED, f"exceeds block gas limit: {transaction.gas} > {BLOCK_GAS_TARGET}")
+        if transaction.gas < minimum_gas(transaction):
+            raise RpcError(REFUSED, f"intrinsic gas too low: have {transaction.gas}, want {minimum_gas(transaction)}")
         return transaction
 
     @staticmethod

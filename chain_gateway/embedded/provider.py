@@ -23,11 +23,9 @@ from web3.providers.async_base import AsyncBaseProvider
 from web3.types import RPCEndpoint, RPCError, RPCResponse
 
 from chain_gateway.embedded.errors import ChainClosed, RpcError
-from chain_gateway.embedded.miner import Miner
+from chain_gateway.embedded.miner import INTERNAL_ERROR, Miner
 from chain_gateway.embedded.rpc import RpcMethods
 from chain_gateway.embedded.rpc_values import INVALID_PARAMS, data, parse_data
-
-INTERNAL_ERROR = -32603
 
 MAX_BATCH = 256
 """Most transactions that share a block, so that the first of them does not wait long for the last."""
@@ -35,9 +33,9 @@ MAX_BATCH = 256
 logger = logging.getLogger(__name__)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Waiting:
-    """A raw transaction on its way into a block."""
+    """A raw transaction on its way into a block; two of the same bytes are two."""
 
     raw: bytes
     outcome: bytes | RpcError | None = None

@@ -3,9 +3,11 @@
 Call it with one word ``w`` of 32 bytes:
 
 * no calldata: returns slot 0, the number of words recorded so far (as ``eth_call``)
-* ``w`` all ones: reverts with the 4 bytes ``REFUSAL`` followed by the word: a Solidity custom error ``Refused(uint256)``
-* any other ``w``: slot 0 += 1, slot w = block.timestamp, and LOG2(topics RECORDED, w; data: the count)
+* ``w`` all ones: reverts with the 4 bytes ``REFUSAL`` and the word: a Solidity custom error ``Refused(uint256)``
+* any other ``w``: slot 0 += 1, slot w = block.timestamp, and LOG2(topics RECORDED and w; data: the count)
 """
+
+from typing import Any
 
 from eth_account.signers.local import LocalAccount
 from eth_hash.auto import keccak
@@ -45,11 +47,11 @@ CREATION = bytes([0x60, len(RUNTIME), 0x60, 0x0A, 0x5F, 0x39, 0x60, len(RUNTIME)
 """Copies the runtime (fewer than 256 bytes) from after itself and returns it."""
 
 
-def signed(  # noqa: PLR0913 - a transaction has that many fields
+def signed(
     sender: LocalAccount, *, chain_id: int, tx_nonce: int, to: bytes = b"", payload: bytes = b"", gas: int = GAS
 ) -> bytes:
     """A signed EIP-1559 transaction with price zero; a creation where ``to`` is empty."""
-    fields = {
+    fields: dict[str, Any] = {
         "type": 2,
         "chainId": chain_id,
         "nonce": tx_nonce,
