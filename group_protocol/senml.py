@@ -51,7 +51,7 @@ _ALLOWED_TYPES: Final[Mapping[int, frozenset[type]]] = {
     _OPAQUE_VALUE: frozenset((bytes,)),
 }
 _BASE_LABELS: Final = frozenset((_BASE_SUM, _BASE_VALUE, _BASE_UNIT, _BASE_TIME, _BASE_NAME, _BASE_VERSION))
-_VALUE_LABELS: Final = frozenset((_VALUE, _STRING_VALUE, _BOOLEAN_VALUE, _OPAQUE_VALUE))
+_OTHER_VALUE_LABELS: Final = frozenset((_STRING_VALUE, _BOOLEAN_VALUE, _OPAQUE_VALUE))
 _SENML_VERSION: Final = 10
 _NAME_PATTERN: Final = re.compile(rf"[A-Za-z0-9][A-Za-z0-9\-:./_]{{0,{SENSOR_NAME_MAX_CHARACTERS - 1}}}")
 _INTEGER_LIMIT: Final = 1 << 53
@@ -113,8 +113,9 @@ def decode_readings(payload: bytes, *, max_bytes: int = PAYLOAD_MAX_BYTES) -> li
 
 
 def _decode_cbor(payload: bytes) -> object:
+    stream = io.BytesIO(payload)
     decoder = cbor2.CBORDecoder(
-        io.BytesIO(payload),
+        stream,
         semantic_decoders=_NO_TAGS,
         read_size=max(len(payload), 1),
         max_depth=_NESTING_MAX,
@@ -125,23 +126,20 @@ def _decode_cbor(payload: bytes) -> object:
         decoded: object = decoder.decode()
     except (cbor2.CBORDecodeError, ValueError, TypeError, OverflowError) as exc:
         raise DecodingError("payload is not strict CBOR") from exc
-    try:
-        decoder.read(1)
-    except cbor2.CBORDecodeEOF:
-        return decoded
-    raise DecodingError("bytes follow the payload's array")
+    # The decoder reads ahead, and puts the stream back to the end of what it decoded.
+    if stream.tell() != len(payload):
+        raise DecodingError("bytes follow the payload's array")
+    return decoded
 
 
 def _resolve(entries: list[object]) -> list[Reading]:
     readings = []
-    bases: _Entry = {}
+    bases = _Bases()
     good_names: set[str] = set()
     for entry in entries:
         fields = _check_fields(entry)
         if not _BASE_LABELS.isdisjoint(fields):
-            bases = bases | {label: fields[label] for label in _BASE_LABELS & fields.keys()}
-            if bases.get(_BASE_VERSION, _SENML_VERSION) != _SENML_VERSION:
-                raise DecodingError("another version of SenML than 10")
+            bases = bases.replaced_by(fields)
         reading = _resolve_one(fields, bases)
         if reading.name not in good_names:
             _check_name(reading.name)
@@ -157,43 +155,68 @@ def _check_fields(entry: object) -> _Entry:
         # Not isinstance: False and 0.0 equal the label 0, and True is an int.
         if type(label) is not int or type(value) not in _ALLOWED_TYPES.get(label, ()):
             raise DecodingError("a reading has an unknown label or a value of the wrong type")
-        if type(value) is float and not isfinite(value):
-            raise DecodingError("a number is not finite")
     return entry
 
 
-def _resolve_one(fields: _Entry, bases: _Entry) -> Reading:
-    name = bases.get(_BASE_NAME, "") + fields.get(_NAME, "")
-    time_s = float(bases.get(_BASE_TIME, 0) + fields.get(_TIME, 0))
-    if not 0 <= time_s < READING_TIME_LIMIT_S:
+class _Bases(NamedTuple):
+    """The base fields in force (RFC 8428 §4.1)."""
+
+    name: str = ""
+    time_s: float = 0
+    unit: str | None = None
+    value: float = 0
+    sum_value: float | None = None
+
+    def replaced_by(self, fields: _Entry) -> "_Bases":
+        if fields.get(_BASE_VERSION, _SENML_VERSION) != _SENML_VERSION:
+            raise DecodingError("another version of SenML than 10")
+        bases = _Bases(
+            fields.get(_BASE_NAME, self.name),
+            fields.get(_BASE_TIME, self.time_s),
+            fields.get(_BASE_UNIT, self.unit),
+            fields.get(_BASE_VALUE, self.value),
+            fields.get(_BASE_SUM, self.sum_value),
+        )
+        for number in (bases.time_s, bases.value, bases.sum_value or 0):
+            _require_finite(number)
+        return bases
+
+
+def _resolve_one(fields: _Entry, bases: _Bases) -> Reading:
+    base_name, base_time_s, base_unit, base_value, sum_value = bases
+    time_s = float(base_time_s + fields.get(_TIME, 0))
+    if not 0 <= time_s < READING_TIME_LIMIT_S:  # NaN too
         raise DecodingError("a reading's time is not between 1970 and 9999")
-    unit = fields.get(_UNIT, bases.get(_BASE_UNIT))
     value: Value | None
-    if _VALUE in fields:
-        value = _finite(bases.get(_BASE_VALUE, 0) + fields[_VALUE])
-        if len(_VALUE_LABELS & fields.keys()) != 1:
-            raise DecodingError("a reading has more than one value")
+    if _VALUE in fields and _OTHER_VALUE_LABELS.isdisjoint(fields):
+        value = float(base_value + fields[_VALUE])
+        if not isfinite(value):
+            raise DecodingError("a number is not finite")
     else:
         value = _other_value(fields)
-    sum_value = None
-    if _SUM in fields or _BASE_SUM in bases:
-        sum_value = _finite(bases.get(_BASE_SUM, 0) + fields.get(_SUM, 0))
-    return Reading(name, time_s, value, unit, sum_value)
+    if _SUM in fields or sum_value is not None:
+        sum_value = float((sum_value or 0) + fields.get(_SUM, 0))
+        _require_finite(sum_value)
+    if _UPDATE_TIME in fields:
+        _require_finite(fields[_UPDATE_TIME])
+    return Reading(base_name + fields.get(_NAME, ""), time_s, value, fields.get(_UNIT, base_unit), sum_value)
 
 
 def _other_value(fields: _Entry) -> Value | None:
-    values: list[Value] = [fields[label] for label in _VALUE_LABELS if label in fields]
-    if len(values) > 1:
+    if _VALUE in fields or len(_OTHER_VALUE_LABELS & fields.keys()) > 1:
         raise DecodingError("a reading has more than one value")
-    if not values and _SUM not in fields:
+    for label in _OTHER_VALUE_LABELS:
+        if label in fields:
+            value: Value = fields[label]
+            return value
+    if _SUM not in fields:
         raise DecodingError("a reading has neither value nor sum")
-    return values[0] if values else None
+    return None
 
 
-def _finite(number: float) -> float:
+def _require_finite(number: float) -> None:
     if not isfinite(number):
-        raise DecodingError("a number is not finite once its base is added")
-    return float(number)
+        raise DecodingError("a number is not finite")
 
 
 def _check_name(name: str) -> None:
