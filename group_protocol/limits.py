@@ -35,6 +35,8 @@ PAIRING_LIFETIME_S = 900
 """Default lifetime of a pairing code: 15 minutes (§4)."""
 PAIRING_WRONG_PROOFS_MAX = 5
 """Wrong proofs that lock a code (§4)."""
+ASSOCIATION_BATCH_MAX = 150
+"""Associations in one transaction: at the gateway's 90,000 gas each they stay below EIP-7825's 2^24 gas."""
 RECORD_SEQ_LIMIT = 1 << 56
 """A record's seq fits the contract's 56-bit field."""
 SENSOR_NAME_MAX_CHARACTERS = 255

@@ -1,0 +1,177 @@
+"""Putting a registry together: from a :class:`GatewayConfig` to something that is open, and closed again in the end."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from aiohttp import ClientTimeout
+from eth_account.signers.local import LocalAccount
+from web3 import AsyncHTTPProvider, AsyncWeb3
+
+from chain_gateway.config import EMBEDDED_CHAIN_ID, GatewayConfig
+from chain_gateway.contract_abi import ContractAbi
+from chain_gateway.deployment import Deployment, check_contract, deploy_contract, read_deployment, write_deployment
+from chain_gateway.embedded import open_embedded_chain
+from chain_gateway.events import EventDecoder
+from chain_gateway.node import ChainNode
+from chain_gateway.private_files import read_relayer
+from chain_gateway.registry import Web3Registry
+from chain_gateway.replica import EventReplica
+from chain_gateway.sender import TransactionSender
+from contracts import load_artifact
+from group_protocol.errors import ConfigurationError
+from group_protocol.ports import RegistryIdentity
+
+EMBEDDED_DIRECTORY = "chain"
+DEPLOYMENT_FILE = "deployment.json"
+REPLICA_FILE = "events.sqlite3"
+
+Now = Callable[[], float]
+"""Wall-clock seconds since 1970. The embedded chain dates its blocks by it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A chain that answers, and the account to send from."""
+
+    node: ChainNode
+    sender: TransactionSender
+    chain_id: int
+
+
+@asynccontextmanager
+async def open_registry(
+    config: GatewayConfig, now_unix_s: Now, *, deploy_if_missing: bool = False
+) -> AsyncIterator[Web3Registry]:
+    """A registry for as long as the context lasts; its replica has caught up with the chain.
+
+    Args:
+        config: Which chain, contract and account.
+        now_unix_s: The clock.
+        deploy_if_missing: Deploy the contract if the configuration and the directory name none.
+
+    Raises:
+        ConfigurationError: A setting or file is missing or wrong, or the embedded chain is open elsewhere.
+        RegistryUnavailable: The chain cannot be reached.
+        RegistryInconsistent: Another contract or chain than the one remembered.
+    """
+    async with open_connection(config, now_unix_s) as connection, AsyncExitStack() as stack:
+        deployment = await _find_deployment(config, connection, deploy_if_missing=deploy_if_missing)
+        artifact = load_artifact()
+        await check_contract(connection.node, artifact, deployment.identity)
+        abi = ContractAbi.from_json(artifact.abi)
+        replica = EventReplica(
+            connection.node,
+            EventDecoder(abi, deployment.identity.contract),
+            deployment.identity,
+            path=config.directory / REPLICA_FILE,
+            first_block=deployment.block_number,
+            times=config.replica,
+        )
+        stack.push_async_callback(replica.close)
+        await replica.start()
+        yield Web3Registry(
+            node=connection.node,
+            artifact=artifact,
+            abi=abi,
+            identity=deployment.identity,
+            sender=connection.sender,
+            replica=replica,
+        )
+
+
+async def deploy(config: GatewayConfig, now_unix_s: Now) -> tuple[Deployment, int]:
+    """Deploy the contract and remember where it stands; also the gas that it took.
+
+    Raises:
+        ConfigurationError: A contract is remembered already.
+        RegistryUnavailable: The chain cannot be reached.
+    """
+    known = known_deployment(config)
+    if known is not None:
+        raise ConfigurationError(
+            f"the contract stands at 0x{known.identity.contract.hex()} already",
+            remedy=f"To begin anew, with no group, move {config.directory / DEPLOYMENT_FILE} away.",
+        )
+    async with open_connection(config, now_unix_s) as connection:
+        return await _deploy(config, connection)
+
+
+def known_deployment(config: GatewayConfig) -> Deployment | None:
+    """The deployment that the directory remembers. Raises ConfigurationError for a damaged record."""
+    return read_deployment(config.directory / DEPLOYMENT_FILE)
+
+
+@asynccontextmanager
+async def open_connection(config: GatewayConfig, now_unix_s: Now) -> AsyncIterator[Connection]:
+    """The chain and the relayer's account, for as long as the context lasts.
+
+    Raises:
+        ConfigurationError: See :func:`open_registry`.
+        RegistryUnavailable: The chain cannot be reached.
+    """
+    await asyncio.to_thread(config.directory.mkdir, mode=0o700, parents=True, exist_ok=True)
+    async with AsyncExitStack() as stack:
+        open_node = _open_embedded if config.url is None else _open_by_url
+        web3, account = await open_node(config, now_unix_s, stack)
+        node = ChainNode(web3, request_timeout_s=config.request_timeout_s)
+        chain_id = await node.fetch_chain_id()
+        if config.chain_id not in (None, chain_id):
+            raise ConfigurationError(
+                f"the chain has id {chain_id}, not {config.chain_id}", remedy="Correct the chain id or the URL."
+            )
+        sender = TransactionSender(node, account, chain_id, config.sender)
+        stack.push_async_callback(sender.close)
+        yield Connection(node, sender, chain_id)
+
+
+async def _open_embedded(
+    config: GatewayConfig, now_unix_s: Now, stack: AsyncExitStack
+) -> tuple[AsyncWeb3[Any], LocalAccount]:
+    chain = await asyncio.to_thread(
+        open_embedded_chain,
+        config.directory / EMBEDDED_DIRECTORY,
+        chain_id=config.chain_id or EMBEDDED_CHAIN_ID,
+        now_unix_s=lambda: int(now_unix_s()),
+    )
+    stack.push_async_callback(asyncio.to_thread, chain.close)
+    return AsyncWeb3(chain.provider), chain.relayer
+
+
+async def _open_by_url(config: GatewayConfig, _: Now, stack: AsyncExitStack) -> tuple[AsyncWeb3[Any], LocalAccount]:
+    if urlsplit(config.url or "").scheme not in ("http", "https"):
+        raise ConfigurationError("the chain's URL is no http or https URL", remedy="For instance http://127.0.0.1:8545")
+    if config.relayer_key_file is None:
+        raise ConfigurationError(
+            "a chain by URL needs the key of an account that pays for transactions",
+            remedy="Name a file that holds a private key (64 hex digits, mode 0600).",
+        )
+    account = await asyncio.to_thread(read_relayer, config.relayer_key_file)
+    timeout = ClientTimeout(total=config.request_timeout_s)
+    # No retries in there: what may be asked again, and when, is decided by those who ask.
+    provider = AsyncHTTPProvider(config.url, {"timeout": timeout}, exception_retry_configuration=None)
+    stack.push_async_callback(provider.disconnect)
+    return AsyncWeb3(provider), account
+
+
+async def _find_deployment(config: GatewayConfig, connection: Connection, *, deploy_if_missing: bool) -> Deployment:
+    if config.contract is not None:
+        return Deployment(RegistryIdentity(connection.chain_id, config.contract), config.contract_block)
+    known = known_deployment(config)
+    if known is not None:
+        return known
+    if not deploy_if_missing:
+        raise ConfigurationError(
+            "no contract is deployed yet", remedy="Run `vgroup chain deploy`, or name the contract's address."
+        )
+    deployment, _ = await _deploy(config, connection)
+    return deployment
+
+
+async def _deploy(config: GatewayConfig, connection: Connection) -> tuple[Deployment, int]:
+    deployment, gas = await deploy_contract(connection.node, connection.sender, load_artifact())
+    await asyncio.to_thread(write_deployment, config.directory / DEPLOYMENT_FILE, deployment)
+    return deployment, gas

@@ -1,0 +1,73 @@
+"""Settings of the gateway."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from group_protocol.identifiers import Address
+
+EMBEDDED_CHAIN_ID = 1_902_022
+"""Chain id of an embedded chain unless the configuration names another; no public chain has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SenderTimes:
+    """How long the transaction sender waits for what."""
+
+    receipt_timeout_s: float = 60.0
+    """A transaction that stands in no block after this is reported as RegistryUnavailable; it may still land."""
+
+    first_poll_s: float = 0.01
+    """First pause between two questions for a receipt. Each pause is half as long again as the last..."""
+
+    longest_poll_s: float = 1.0
+    """...up to this."""
+
+    rebroadcast_s: float = 3.0
+    """How often a waiting transaction is looked for in the node's pool, and sent again if it is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaTimes:
+    """How the event replica follows the chain."""
+
+    poll_interval_s: float = 1.0
+    """Pause between two questions for a new block. Our own transactions do not wait for it."""
+
+    longest_backoff_s: float = 15.0
+    """Longest pause while the node cannot be reached."""
+
+    catch_up_timeout_s: float = 30.0
+    """A caller whose transaction stands in a block waits this long at most until the replica has taken that block."""
+
+    blocks_per_request: int = 2_000
+    """Blocks asked for at once. A node that refuses is asked for half as many."""
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayConfig:
+    """Which chain, which contract, which account, and where the gateway keeps its files."""
+
+    directory: Path
+    """For the deployment record, the event replica, and the embedded chain. Made with mode 0700 where it is missing."""
+
+    url: str | None = None
+    """http(s) URL of a node's JSON-RPC; None for the embedded chain."""
+
+    relayer_key_file: Path | None = None
+    """Private key of the account that pays for transactions: 64 hex digits, mode 0600. Needed with a URL; the embedded
+    chain makes its own."""
+
+    chain_id: int | None = None
+    """EIP-155 chain id. With a URL: refuse a node of another chain. Embedded: the id of a chain that is created."""
+
+    contract: Address | None = None
+    """20 bytes: a contract that is deployed already. None: the one that the deployment record names."""
+
+    contract_block: int = 0
+    """A block at or before ``contract``'s deployment, where the search for its events begins."""
+
+    request_timeout_s: float = 10.0
+    """For one JSON-RPC request."""
+
+    sender: SenderTimes = field(default_factory=SenderTimes)
+    replica: ReplicaTimes = field(default_factory=ReplicaTimes)

@@ -1,0 +1,112 @@
+"""Deploying the contract, checking that it is the one that stands somewhere, and remembering where."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from chain_gateway.node import ChainNode
+from chain_gateway.private_files import write_private
+from chain_gateway.sender import TransactionSender
+from contracts import ContractArtifact
+from group_protocol.errors import ConfigurationError, DecodingError, RegistryInconsistent
+from group_protocol.identifiers import Address, parse_address
+from group_protocol.ports import RegistryIdentity
+from group_protocol.typed_data import TypedDataDomain
+
+DEPLOY_GAS_LIMIT = 6_000_000
+"""Twice what the deployment uses (``docs/gas.md``), below EIP-7825's 2^24."""
+
+_WORD_BYTES = 32
+_WRONG_CONTRACT = "Check the contract's address and the chain, or deploy the contract anew."
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """Where the contract stands.
+
+    Attributes:
+        block_number: Block of its deployment: none of its events is older.
+    """
+
+    identity: RegistryIdentity
+    block_number: int
+
+
+async def deploy_contract(
+    node: ChainNode, sender: TransactionSender, artifact: ContractArtifact
+) -> tuple[Deployment, int]:
+    """Deploy the contract and check it; also the gas that it took.
+
+    Raises:
+        RegistryUnavailable: The node cannot be reached or does not take the transaction.
+        RegistryInconsistent: Something else stands there afterwards.
+    """
+    receipt = await sender.send(None, artifact.creation_bytecode, DEPLOY_GAS_LIMIT)
+    if not receipt.succeeded or receipt.contract is None:
+        raise RegistryInconsistent(
+            f"the deployment was reverted in block {receipt.block_number}",
+            remedy="The chain may be older than the contract's EVM version, or allow less gas in a block.",
+        )
+    identity = RegistryIdentity(await node.fetch_chain_id(), receipt.contract)
+    await check_contract(node, artifact, identity)
+    return Deployment(identity, receipt.block_number), receipt.gas_used
+
+
+async def check_contract(node: ChainNode, artifact: ContractArtifact, identity: RegistryIdentity) -> None:
+    """Check that our contract, set up for this chain and address, stands there.
+
+    Raises:
+        RegistryInconsistent: Another chain, no code, other code, or our code with other immutable values.
+    """
+    chain_id = await node.fetch_chain_id()
+    if chain_id != identity.chain_id:
+        raise RegistryInconsistent(
+            f"the node's chain has id {chain_id}, not {identity.chain_id}", remedy="Check the node's URL."
+        )
+    code = await node.fetch_code(identity.contract)
+    if not code:
+        raise RegistryInconsistent(f"no contract stands at 0x{identity.contract.hex()}", remedy=_WRONG_CONTRACT)
+    expected = {identity.chain_id.to_bytes(_WORD_BYTES, "big"), TypedDataDomain(identity).separator}
+    found = {code[place.start : place.start + place.length_bytes] for place in artifact.immutable_references}
+    if not artifact.matches_runtime(code) or found != expected:
+        raise RegistryInconsistent(
+            f"another contract stands at 0x{identity.contract.hex()}, or another version of ours",
+            remedy=_WRONG_CONTRACT,
+        )
+
+
+def write_deployment(path: Path, deployment: Deployment) -> None:
+    """Remember a deployment, whole or not at all."""
+    fields = {
+        "chain_id": deployment.identity.chain_id,
+        "contract": f"0x{deployment.identity.contract.hex()}",
+        "block_number": deployment.block_number,
+    }
+    write_private(path, json.dumps(fields, indent=2) + "\n")
+
+
+def read_deployment(path: Path) -> Deployment | None:
+    """The deployment that was remembered; None where nothing was.
+
+    Raises:
+        ConfigurationError: The file is not of that form.
+    """
+    try:
+        fields = json.loads(path.read_text("utf-8"))
+        chain_id, contract, block_number = fields["chain_id"], fields["contract"], fields["block_number"]
+        address = parse_contract(contract)
+        if not (type(chain_id) is int and type(block_number) is int and chain_id > 0 and block_number >= 0):
+            raise ValueError("chain_id or block_number is no number")  # noqa: TRY301 - as the parser's own
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, DecodingError) as exc:
+        raise ConfigurationError(
+            f"{path} does not name a contract: {exc}",
+            remedy='It holds {"chain_id": …, "contract": "0x…", "block_number": …}. Restore it, or deploy anew.',
+        ) from exc
+    return Deployment(RegistryIdentity(chain_id, address), block_number)
+
+
+def parse_contract(text: str) -> Address:
+    """An address as 0x and 40 hex digits. Raises ValueError or DecodingError."""
+    return parse_address(bytes.fromhex(text.removeprefix("0x")))

@@ -1,0 +1,161 @@
+"""An Ethereum node, as far as the gateway needs one: a dozen typed questions over any web3 provider."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from web3 import AsyncWeb3
+from web3.types import RPCEndpoint
+
+from chain_gateway.errors import LogRangeRefused, NodeError
+from chain_gateway.node_answers import (
+    Block,
+    RawLog,
+    RawReceipt,
+    UnusableAnswer,
+    parse_block,
+    parse_bytes,
+    parse_logs,
+    parse_quantity,
+    parse_receipt,
+)
+from chain_gateway.translate import node_border, refusal_of_transaction, result_of, revert_of_call
+from group_protocol.identifiers import HASH_BYTES, Address
+
+_HEADER_ONLY = False
+"""eth_getBlockByNumber's second parameter: transactions as hashes, not as objects."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fees:
+    """What a transaction offers per gas.
+
+    Attributes:
+        max_fee_wei: Wei per gas at most; the legacy gas price where ``tip_wei`` is None.
+        tip_wei: EIP-1559 priority fee in wei per gas; None on a chain that has no base fee.
+    """
+
+    max_fee_wei: int
+    tip_wei: int | None
+
+
+class ChainNode:
+    """Asks a node through web3's provider and not its middleware.
+
+    So no names are looked up, no fees guessed, no off-chain lookups followed, and what comes back is parsed here.
+    Every method may raise RegistryUnavailable.
+    """
+
+    def __init__(self, web3: AsyncWeb3[Any], *, request_timeout_s: float) -> None:
+        self._provider = web3.provider
+        self._request_timeout_s = request_timeout_s
+
+    async def fetch_chain_id(self) -> int:
+        """EIP-155 chain id."""
+        return parse_quantity(await self._request("eth_chainId"))
+
+    async def fetch_head(self) -> Block:
+        """The newest block."""
+        return parse_block(await self._request("eth_getBlockByNumber", "latest", _HEADER_ONLY))
+
+    async def fetch_block(self, number: int) -> Block | None:
+        """The canonical block of that height; None above the head."""
+        answer = await self._request("eth_getBlockByNumber", hex(number), _HEADER_ONLY)
+        if answer is None:
+            return None
+        block = parse_block(answer)
+        if block.number != number:
+            raise UnusableAnswer(f"the node gave block {block.number} for block {number}")
+        return block
+
+    async def fetch_code(self, contract: Address) -> bytes:
+        """Runtime code at an address; empty where there is no contract."""
+        return parse_bytes(await self._request("eth_getCode", _hex(contract), "latest"))
+
+    async def call(self, contract: Address, calldata: bytes, *, block: int | None = None) -> bytes:
+        """Execute without a transaction, on the state after ``block`` (None: the newest).
+
+        Raises:
+            CallReverted: The contract said no.
+        """
+        at = "latest" if block is None else hex(block)
+        with node_border():
+            try:
+                answer = await self._ask("eth_call", [{"to": _hex(contract), "data": _hex(calldata)}, at])
+            except NodeError as exc:
+                raise (revert_of_call(exc) or exc) from exc
+        return parse_bytes(answer)
+
+    async def fetch_logs(self, contract: Address, first_block: int, last_block: int) -> list[RawLog]:
+        """The contract's logs of a range of blocks, both ends included.
+
+        Raises:
+            LogRangeRefused: The node answered a range of several blocks with an error: a smaller one may do.
+        """
+        query = {"address": _hex(contract), "fromBlock": hex(first_block), "toBlock": hex(last_block)}
+        with node_border():
+            try:
+                answer = await self._ask("eth_getLogs", [query])
+            except NodeError as exc:
+                if first_block == last_block:
+                    raise
+                raise LogRangeRefused(str(exc)) from exc
+        return parse_logs(answer)
+
+    async def fetch_receipt(self, transaction_hash: bytes) -> RawReceipt | None:
+        """The receipt; None as long as the transaction stands in no block."""
+        answer = await self._request("eth_getTransactionReceipt", _hex(transaction_hash))
+        if answer is None:
+            return None
+        receipt = parse_receipt(answer)
+        if receipt.transaction_hash != transaction_hash:
+            raise UnusableAnswer("the node gave another transaction's receipt")
+        return receipt
+
+    async def is_known(self, transaction_hash: bytes) -> bool:
+        """Whether the transaction waits in the node's pool or stands in a block."""
+        return await self._request("eth_getTransactionByHash", _hex(transaction_hash)) is not None
+
+    async def fetch_tx_nonce(self, account: Address, *, pending: bool) -> int:
+        """The account's next tx_nonce, counting what waits in the pool if ``pending``."""
+        at = "pending" if pending else "latest"
+        return parse_quantity(await self._request("eth_getTransactionCount", _hex(account), at))
+
+    async def fetch_balance_wei(self, account: Address) -> int:
+        """Wei that the account has at the newest block."""
+        return parse_quantity(await self._request("eth_getBalance", _hex(account), "latest"))
+
+    async def fetch_fees(self) -> Fees:
+        """What to offer now: twice the base fee and the node's tip, or the legacy price where there is no base fee."""
+        base_fee_wei = (await self.fetch_head()).base_fee_wei
+        if base_fee_wei is None:
+            return Fees(parse_quantity(await self._request("eth_gasPrice")), None)
+        tip_wei = parse_quantity(await self._request("eth_maxPriorityFeePerGas"))
+        return Fees(2 * base_fee_wei + tip_wei, tip_wei)
+
+    async def send(self, raw_transaction: bytes) -> bytes:
+        """Hand a signed transaction to the node's pool; its hash (32 bytes).
+
+        Raises:
+            TransactionRefused: The pool said no, and why.
+            RegistryUnavailable: It is unknown whether the node took it.
+        """
+        with node_border():
+            try:
+                answer = await self._ask("eth_sendRawTransaction", [_hex(raw_transaction)])
+            except NodeError as exc:
+                raise refusal_of_transaction(exc) from exc
+        return parse_bytes(answer, HASH_BYTES)
+
+    async def _request(self, method: str, *params: object) -> object:
+        with node_border():
+            return await self._ask(method, params)
+
+    async def _ask(self, method: str, params: Sequence[object]) -> object:
+        async with asyncio.timeout(self._request_timeout_s):
+            return result_of(await self._provider.make_request(RPCEndpoint(method), list(params)))
+
+
+def _hex(raw: bytes) -> str:
+    return f"0x{raw.hex()}"

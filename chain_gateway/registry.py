@@ -1,0 +1,220 @@
+"""The GroupRegistry port over a contract on an Ethereum chain, embedded or behind a URL (paper, sections 4.3 and 5)."""
+
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any, TypeVar
+
+from chain_gateway.acts import Act, ActEncoder
+from chain_gateway.contract_abi import ContractAbi
+from chain_gateway.deployment import check_contract
+from chain_gateway.errors import CallReverted
+from chain_gateway.events import EventDecoder, parse_abi_address
+from chain_gateway.node import ChainNode
+from chain_gateway.node_answers import RawReceipt
+from chain_gateway.refusals import refusal_of_revert
+from chain_gateway.replica import EventReplica
+from chain_gateway.sender import TransactionSender
+from contracts import ContractArtifact
+from group_protocol.errors import RegistryInconsistent, RegistryUnavailable, VirtualGroupError
+from group_protocol.identifiers import Address, GroupId, ObjectId
+from group_protocol.membership import (
+    Anchored,
+    Associated,
+    AssociationRefused,
+    ChainEvent,
+    ExchangeRecorded,
+    GroupCreated,
+    GroupView,
+    MasterRotated,
+    Membership,
+    ObjectState,
+    ObjectView,
+    Revoked,
+    Rotated,
+)
+from group_protocol.ports import (
+    AnchorRequest,
+    AssociationRequest,
+    CreateGroupRequest,
+    ExchangeProof,
+    GroupRegistry,
+    MasterRotationRequest,
+    Receipt,
+    RegistryIdentity,
+    RevocationRequest,
+    RotationRequest,
+)
+
+_Event = TypeVar("_Event", bound=ChainEvent)
+
+_logger = logging.getLogger(__name__)
+
+
+class Web3Registry(GroupRegistry):
+    """One contract, one relayer account, one replica.
+
+    Each act is tried as a call first, so that a refusal costs nothing and gives its reason. It returns when its receipt
+    stands in a block and that block's events are in :meth:`membership`.
+    """
+
+    def __init__(
+        self,
+        *,
+        node: ChainNode,
+        artifact: ContractArtifact,
+        abi: ContractAbi,
+        identity: RegistryIdentity,
+        sender: TransactionSender,
+        replica: EventReplica,
+    ) -> None:
+        self._node = node
+        self._artifact = artifact
+        self._abi = abi
+        self._acts = ActEncoder(abi)
+        self._identity = identity
+        self._decoder = EventDecoder(abi, identity.contract)
+        self._sender = sender
+        self._replica = replica
+
+    @property
+    def relayer(self) -> Address:
+        """The account that pays for the transactions; it has no other power."""
+        return self._sender.address
+
+    async def fetch_identity(self) -> RegistryIdentity:
+        """See the port. Raises RegistryInconsistent if the chain or the contract's code is not the expected one."""
+        await check_contract(self._node, self._artifact, self._identity)
+        return self._identity
+
+    async def create_group(self, request: CreateGroupRequest) -> Receipt:
+        """See the port."""
+        act = self._acts.create_group(request)
+        return await self._do(act, GroupCreated, lambda event: event.master == request.master)
+
+    async def associate(self, request: AssociationRequest) -> Receipt:
+        """See the port."""
+        return await self._do(self._acts.associate(request), Associated, lambda event: event.gid == request.gid)
+
+    async def associate_batch(self, requests: Sequence[AssociationRequest]) -> list[Receipt]:
+        """See the port."""
+        receipt = await self._transact(self._acts.associate_batch(requests))
+        events = [
+            event
+            for event in self._decoder.decode_ours(receipt.logs)
+            if isinstance(event, Associated | AssociationRefused)
+        ]
+        if len(events) != len(requests) or any(
+            event.gid != request.gid or (isinstance(event, AssociationRefused) and event.index != index)
+            for index, (event, request) in enumerate(zip(events, requests, strict=False))
+        ):
+            raise RegistryInconsistent("the batch's receipt does not hold one event for each of its items")
+        await self._replica.wait_for_block(receipt.block_number)
+        return [Receipt(event, receipt.gas_used) for event in events]
+
+    async def verify_exchange(self, proof: ExchangeProof) -> None:
+        """See the port."""
+        output = await self._call(self._acts.verify_exchange(proof))
+        if self._abi.decode_result("verifyExchange", output) != (True,):
+            raise RegistryInconsistent("verifyExchange answered neither true nor a refusal")
+
+    async def record_exchange(self, proof: ExchangeProof) -> Receipt:
+        """See the port."""
+        return await self._do(
+            self._acts.record_exchange(proof),
+            ExchangeRecorded,
+            lambda event: (event.gid, event.sender, event.seq) == (proof.gid, proof.sender, proof.seq),
+        )
+
+    async def anchor(self, request: AnchorRequest) -> Receipt:
+        """See the port."""
+        act = self._acts.anchor(request)
+        return await self._do(act, Anchored, lambda event: (event.gid, event.root) == (request.gid, request.root))
+
+    async def revoke(self, request: RevocationRequest) -> Receipt:
+        """See the port."""
+        act = self._acts.revoke(request)
+        return await self._do(act, Revoked, lambda event: (event.gid, event.oid) == (request.gid, request.oid))
+
+    async def rotate(self, request: RotationRequest) -> Receipt:
+        """See the port."""
+        act = self._acts.rotate(request)
+        return await self._do(act, Rotated, lambda event: (event.gid, event.oid) == (request.gid, request.oid))
+
+    async def rotate_master(self, request: MasterRotationRequest) -> Receipt:
+        """See the port."""
+        return await self._do(
+            self._acts.rotate_master(request),
+            MasterRotated,
+            lambda event: (event.gid, event.new_master) == (request.gid, request.new_master),
+        )
+
+    async def fetch_group(self, gid: GroupId) -> GroupView | None:
+        """See the port."""
+        block = (await self._node.fetch_head()).number
+        master, index, epoch = await self._view("groupOf", gid, block=block)
+        if index == 0:
+            return None
+        oid = await self._view("objectIdOf", parse_abi_address(master), block=block)
+        return GroupView(gid, parse_abi_address(master), ObjectId(oid), epoch)
+
+    async def fetch_object(self, gid: GroupId, oid: ObjectId) -> ObjectView | None:
+        """See the port."""
+        block = (await self._node.fetch_head()).number
+        account, group_index, state, _ = await self._view("objectOf", oid, block=block)
+        _, index, _ = await self._view("groupOf", gid, block=block)
+        if index == 0 or group_index != index:
+            return None
+        try:
+            return ObjectView(oid, gid, parse_abi_address(account), ObjectState(state))
+        except ValueError as exc:
+            raise RegistryInconsistent(f"the contract has no object state {state}") from exc
+
+    async def fetch_block_time(self) -> int:
+        """See the port."""
+        return (await self._node.fetch_head()).timestamp_unix_s
+
+    def membership(self) -> Membership:
+        """See the port. Raises RegistryInconsistent once the node's events have contradicted each other."""
+        return self._replica.membership
+
+    def events(self) -> AsyncIterator[ChainEvent]:
+        """See the port."""
+        return self._replica.subscribe()
+
+    async def _do(self, act: Act, kind: type[_Event], is_ours: Callable[[_Event], bool]) -> Receipt:
+        await self._call(act.calldata)
+        receipt = await self._transact(act)
+        events = [event for event in self._decoder.decode_ours(receipt.logs) if isinstance(event, kind)]
+        if len(events) != 1 or not is_ours(events[0]):
+            raise RegistryInconsistent(f"the receipt of {act.function} does not hold its {kind.__name__}")
+        await self._replica.wait_for_block(receipt.block_number)
+        return Receipt(events[0], receipt.gas_used)
+
+    async def _transact(self, act: Act) -> RawReceipt:
+        receipt = await self._sender.send(self._identity.contract, act.calldata, act.gas_limit)
+        _logger.info("%s in block %d, %d gas", act.function, receipt.block_number, receipt.gas_used)
+        if not receipt.succeeded:
+            raise await self._explain(act, receipt)
+        return receipt
+
+    async def _explain(self, act: Act, receipt: RawReceipt) -> VirtualGroupError:
+        """Why a transaction was reverted: the same call, on the state that its block left."""
+        try:
+            await self._node.call(self._identity.contract, act.calldata, block=receipt.block_number)
+        except CallReverted as exc:
+            return refusal_of_revert(self._abi, exc.output)
+        return RegistryUnavailable(
+            f"{act.function} was reverted in block {receipt.block_number} for a reason that is gone",
+            remedy="Try again.",
+        )
+
+    async def _call(self, calldata: bytes, *, block: int | None = None) -> bytes:
+        try:
+            return await self._node.call(self._identity.contract, calldata, block=block)
+        except CallReverted as exc:
+            raise refusal_of_revert(self._abi, exc.output) from exc
+
+    async def _view(self, function: str, argument: bytes, *, block: int) -> Any:  # noqa: ANN401 - as the ABI has it
+        calldata = self._abi.encode_call(function, argument)
+        (value,) = self._abi.decode_result(function, await self._call(calldata, block=block))
+        return value

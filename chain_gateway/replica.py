@@ -1,0 +1,258 @@
+"""The event replica: every event of the contract, folded into the membership that the whole system asks.
+
+It remembers the hash of the block that it stands on. Where the chain has replaced that block (a reorganisation, or a
+node with another view), it goes back to the newest block that both still share, and takes the events from there again.
+
+Every event counts as soon as its block is there. Waiting for confirmations before an Associated counts would go into
+:meth:`EventReplica._take`, between the logs and the fold.
+"""
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import sqlite3
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+from chain_gateway.config import ReplicaTimes
+from chain_gateway.errors import LogRangeRefused
+from chain_gateway.events import EventDecoder
+from chain_gateway.node import ChainNode
+from chain_gateway.node_answers import Block, RawLog
+from chain_gateway.replica_store import Position, ReplicaStore
+from chain_gateway.subscriptions import EventFeed, Subscription
+from group_protocol.errors import RegistryInconsistent, RegistryUnavailable
+from group_protocol.membership import ChainEvent, Membership, fold
+from group_protocol.ports import RegistryIdentity
+
+_T = TypeVar("_T")
+
+_logger = logging.getLogger(__name__)
+
+
+class EventReplica:
+    """Follows one contract. :meth:`start` it, and :meth:`close` it."""
+
+    def __init__(
+        self,
+        node: ChainNode,
+        decoder: EventDecoder,
+        identity: RegistryIdentity,
+        *,
+        path: Path,
+        first_block: int,
+        times: ReplicaTimes,
+    ) -> None:
+        self._node = node
+        self._decoder = decoder
+        self._identity = identity
+        self._path = path
+        self._first_block = first_block
+        self._times = times
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="event-replica")
+        self._store: ReplicaStore | None = None
+        self._feed = EventFeed()
+        self._position: Position | None = None
+        self._blocks_per_request = times.blocks_per_request
+        self._task: asyncio.Task[None] | None = None
+        self._poke = asyncio.Event()
+        self._moved = asyncio.Event()
+        self._failure: RegistryInconsistent | None = None
+        self._membership = Membership()
+
+    @property
+    def membership(self) -> Membership:
+        """The fold of all events so far. Raises RegistryInconsistent once they have contradicted each other."""
+        if self._failure is not None:
+            raise RegistryInconsistent(str(self._failure)) from self._failure
+        return self._membership
+
+    async def start(self) -> None:
+        """Read the file, catch up with the chain, then follow it.
+
+        Raises:
+            ConfigurationError: The file cannot be used.
+            RegistryUnavailable: The node cannot be reached.
+            RegistryInconsistent: The events contradict each other.
+        """
+        self._store = await self._run(lambda: ReplicaStore.open(self._path, self._identity))
+        await self._load()
+        await self._catch_up()
+        self._task = asyncio.create_task(self._follow())
+
+    async def close(self) -> None:
+        """End the subscriptions and close the file. Idempotent."""
+        task, self._task = self._task, None
+        try:
+            if task is not None:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+        finally:
+            self._feed.close()
+            store, self._store = self._store, None
+            if store is not None:
+                await self._run(store.close)
+            self._thread.shutdown(wait=False)
+
+    def subscribe(self) -> Subscription:
+        """Events from now on, each after it is in :attr:`membership`."""
+        return self._feed.subscribe()
+
+    async def wait_for_block(self, number: int) -> None:
+        """Return when the block's events are in :attr:`membership`.
+
+        Raises:
+            RegistryUnavailable: That took too long.
+            RegistryInconsistent: The events contradict each other: :attr:`membership` is lost.
+        """
+        try:
+            async with asyncio.timeout(self._times.catch_up_timeout_s):
+                while self._failure is None and self._next_block() <= number:
+                    self._poke.set()
+                    await self._moved.wait()
+        except TimeoutError as exc:
+            raise RegistryUnavailable(
+                f"the transaction stands in block {number}, but the node does not give that block's events",
+                remedy="Check the node; the membership is brought up to date when it answers again.",
+            ) from exc
+        if self._failure is not None:
+            raise RegistryInconsistent(str(self._failure)) from self._failure
+
+    async def _follow(self) -> None:
+        pause_s = self._times.poll_interval_s
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause_s):
+                    await self._poke.wait()
+            self._poke.clear()
+            try:
+                await self._catch_up()
+            except RegistryUnavailable as exc:
+                pause_s = min(2 * pause_s, self._times.longest_backoff_s)
+                _logger.warning("cannot follow the chain, next try in %.1f s: %s", pause_s, exc)
+            except RegistryInconsistent as exc:
+                _logger.exception("the chain's node contradicts itself; the replica stops")
+                self._failure = exc
+                self._feed.close()
+                self._tell_waiters()
+                return
+            else:
+                pause_s = self._times.poll_interval_s
+
+    async def _catch_up(self) -> None:
+        """Take every block up to the head; where the events contradict each other, once more from the first one."""
+        try:
+            await self._advance()
+        except RegistryInconsistent:
+            if self._position is None:
+                raise
+            _logger.warning("the events contradict what is stored; reading all of them again", exc_info=True)
+            await self._roll_back(None)
+            await self._advance()
+
+    async def _advance(self) -> None:
+        head = await self._node.fetch_head()
+        if self._position is not None and not await self._is_canonical(self._position, head):
+            await self._roll_back(await self._find_common_block())
+        while (first := self._next_block()) <= head.number:
+            last = min(first + self._blocks_per_request - 1, head.number)
+            try:
+                await self._take(first, last, head)
+            except LogRangeRefused:
+                self._blocks_per_request = max(1, (last - first + 1) // 2)
+
+    async def _take(self, first: int, last: int, head: Block) -> None:
+        # The hash is asked for before the logs: if the chain changes in between, the next step sees it.
+        block = head if last == head.number else await self._node.fetch_block(last)
+        if block is None:
+            raise RegistryUnavailable(f"the chain's node has a block {head.number} but no block {last}")
+        logs = await self._node.fetch_logs(self._identity.contract, first, last)
+        _check_order(logs, first, last)
+        position = Position(block.number, block.block_hash)
+        events, membership = await self._in_thread(lambda store: self._digest(store, logs, position))
+        self._position = position
+        self._membership = membership
+        self._feed.emit(events)
+        self._tell_waiters()
+
+    def _digest(
+        self, store: ReplicaStore, logs: Sequence[RawLog], position: Position
+    ) -> tuple[list[ChainEvent], Membership]:
+        """In the thread: decode, fold, commit."""
+        events = [self._decoder.decode(log) for log in logs]
+        membership = fold(events, self._membership)
+        store.append(logs, position)
+        return events, membership
+
+    def _next_block(self) -> int:
+        return self._first_block if self._position is None else self._position.number + 1
+
+    def _tell_waiters(self) -> None:
+        self._moved.set()
+        self._moved = asyncio.Event()
+
+    async def _is_canonical(self, position: Position, head: Block) -> bool:
+        if position.number == head.number:
+            return position.block_hash == head.block_hash
+        if position.number + 1 == head.number:
+            return position.block_hash == head.parent_hash
+        block = await self._node.fetch_block(position.number)
+        return block is not None and block.block_hash == position.block_hash
+
+    async def _find_common_block(self) -> Position | None:
+        """The newest block that the file and the chain share. Every block below a shared one is shared too: bisect."""
+        known = await self._in_thread(lambda store: list(store.positions()))
+        head = await self._node.fetch_head()
+        shared_from, unshared_below = len(known), 0
+        while unshared_below < shared_from:
+            middle = (unshared_below + shared_from) // 2
+            if await self._is_canonical(known[middle], head):
+                shared_from = middle
+            else:
+                unshared_below = middle + 1
+        return known[shared_from] if shared_from < len(known) else None
+
+    async def _roll_back(self, to: Position | None) -> None:
+        number = -1 if to is None else to.number
+        _logger.warning("the chain was reorganised: going back to block %d", number)
+        await self._in_thread(lambda store: store.roll_back(number))
+        await self._load()
+
+    async def _load(self) -> None:
+        self._membership, self._position = await self._in_thread(self._read)
+
+    def _read(self, store: ReplicaStore) -> tuple[Membership, Position | None]:
+        """In the thread: fold what is stored. A file whose events contradict each other is emptied."""
+        try:
+            return fold(self._decoder.decode(log) for log in store.logs()), store.position()
+        except RegistryInconsistent:
+            _logger.warning("the replica's file contradicts itself; reading the chain again", exc_info=True)
+            store.roll_back(-1)
+            return Membership(), None
+
+    async def _in_thread(self, work: Callable[[ReplicaStore], _T]) -> _T:
+        """Run blocking work in the one thread that may touch the file."""
+        store = self._store
+        if store is None:
+            raise RegistryUnavailable("the registry is closed")
+        return await self._run(lambda: work(store))
+
+    async def _run(self, work: Callable[[], _T]) -> _T:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        except sqlite3.Error as exc:
+            raise RegistryUnavailable(
+                f"the event replica {self._path} cannot be read or written: {exc}",
+                remedy="Check the disk; the file may be removed, it is read from the chain again.",
+            ) from exc
+
+
+def _check_order(logs: Sequence[RawLog], first: int, last: int) -> None:
+    places = [(log.block_number, log.log_index) for log in logs]
+    rising = all(before < after for before, after in itertools.pairwise(places))
+    if not rising or any(not first <= number <= last for number, _ in places):
+        raise RegistryInconsistent(f"the chain's node gave logs out of order for the blocks {first} to {last}")
