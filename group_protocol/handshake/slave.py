@@ -5,7 +5,7 @@ from typing import Final
 
 from group_protocol.channels import Channel, Direction, SlaveSession
 from group_protocol.crypto.aead import Aead
-from group_protocol.crypto.exchange import make_slave_share
+from group_protocol.crypto.exchange import SlaveShare, make_slave_share
 from group_protocol.crypto.kdf import is_equal
 from group_protocol.crypto.keys import PrivateKey, verify_signature
 from group_protocol.errors import LocalProtocolError, UnexpectedMessageError, VerificationError
@@ -53,6 +53,7 @@ class SlaveHandshake:
         aeads: The preferred first.
         pairing_code: 16 bytes on the first join, else None.
         random: Source of nonces and ephemeral keys.
+        share: In place of fresh ephemeral keys, for fixed test values.
     """
 
     def __init__(
@@ -66,13 +67,14 @@ class SlaveHandshake:
         pairing_code: bytes | None,
         random: Random,
         oid: ObjectId | None = None,
+        share: SlaveShare | None = None,
     ) -> None:
         self._key = key
         self._master = master
         self._gid = gid
         self._oid = oid or derive_object_id(key.address)
         self._pairing_code = pairing_code
-        self._share = make_slave_share(suites, random)
+        self._share = share or make_slave_share(suites, random)
         self._m1 = KeysSessionRequest(suites, aeads, gid or b"", random.token_bytes(HASH_BYTES), self._share.wire)
         self._state = SlaveState.START
         self._session: SlaveSession | None = None
