@@ -56,7 +56,7 @@ class SlaveHandshake:
         share: In place of fresh ephemeral keys, for fixed test values.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - keyword-only settings of one exchange
         self,
         *,
         key: PrivateKey,

@@ -1,10 +1,10 @@
 """Makes the frozen vectors of the protocol: ``python -m tests.vectors.make_vectors [--check]`` from the project's root.
 
-Provenance: every fixed value is the start of SHA-256("vgroup vector: NAME") (repeated with a counter where more bytes are needed),
-except three that need randomness a library keeps to itself, kept in ``inputs.json``: an RSA-2048 key made once, one RSA-OAEP
-ciphertext for it, and one ML-KEM-768 encapsulation for the fixed key pair. Everything else follows from ``docs/protocol.md``.
-All byte strings are hex. ``tests/vectors/test_vectors.py`` checks the files against the code; a second implementation in another
-language can check them against nothing but the page.
+Provenance: every fixed value is the start of SHA-256("vgroup vector: NAME") (repeated with a counter where more bytes
+are needed), except three that need randomness a library keeps to itself, kept in ``inputs.json``: an RSA-2048 key made
+once, one RSA-OAEP ciphertext for it, and one ML-KEM-768 encapsulation for the fixed key pair. Everything else follows
+from ``docs/protocol.md``. All byte strings are hex. ``test_vectors.py`` beside this file checks the vectors against the
+code and against a second reading of the page.
 """
 
 import hashlib
