@@ -50,7 +50,6 @@ class AuditKind(StrEnum):
     MASTER_ROTATED = "master.rotated"
     SESSION_OPENED = "session.opened"
     PEER_REFUSED = "peer.refused"
-    RECORD_REFUSED = "record.refused"
 
 
 class AuditBroken(VirtualGroupError):

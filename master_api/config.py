@@ -65,13 +65,13 @@ class MasterConfig:
     """TCP connections at a time; more are closed at once."""
     connections_per_address_max: int = 512
     """The same from one address."""
-    handshakes_per_s: float = 200.0
+    handshakes_per_s: float = 400.0
     """Sustained M1 and M3 over all addresses. One M1 with its M3 costs about 1 ms of CPU."""
-    handshakes_burst: int = 2_000
+    handshakes_burst: int = 4_000
     """M1 and M3 that may come at once over all addresses: a ward after a power cut."""
-    handshakes_per_address_per_s: float = 20.0
+    handshakes_per_address_per_s: float = 100.0
     """Sustained M1 and M3 from one address."""
-    handshakes_per_address_burst: int = 200
+    handshakes_per_address_burst: int = 1_000
     """M1 and M3 that may come at once from one address."""
     body_timeout_s: float = 10.0
     """A request body that is not there after this many seconds is refused."""

@@ -1,5 +1,6 @@
 """Enrolled devices and the keys they have had."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from sqlalchemy import Connection, insert, select, update
@@ -39,6 +40,14 @@ class DeviceKeyRow:
     address: Address
 
 
+def address_in_epoch(keys: Sequence[DeviceKeyRow], epoch: int) -> Address:
+    """Whose signature is good for a device's records of an epoch.
+
+    ``keys`` are its keys by rising epoch, at least one.
+    """
+    return [key.address for key in keys if key.from_epoch <= epoch or key is keys[0]][-1]
+
+
 def insert_device(connection: Connection, device: DeviceRow) -> None:
     """Enrol a device; its first key is good from epoch 0, before the first epoch there is."""
     connection.execute(insert(schema.devices).values(**asdict(device)))
@@ -71,6 +80,13 @@ def fetch_device_keys(connection: Connection) -> dict[ObjectId, list[DeviceKeyRo
     for row in connection.execute(select(table).order_by(table.c.oid, table.c.from_epoch)):
         keys.setdefault(row.oid, []).append(DeviceKeyRow(*row))
     return keys
+
+
+def fetch_keys_of(connection: Connection, oid: ObjectId) -> list[DeviceKeyRow]:
+    """Every key of one device, by rising epoch."""
+    table = schema.device_keys
+    rows = connection.execute(select(table).where(table.c.oid == oid).order_by(table.c.from_epoch))
+    return [DeviceKeyRow(*row) for row in rows]
 
 
 def set_state(connection: Connection, oid: ObjectId, state: MembershipState) -> None:

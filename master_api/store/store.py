@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import TypeVar
 
 from sqlalchemy import Connection, text
@@ -30,7 +31,14 @@ class Store:
         Raises:
             StoreError: Nothing of it was kept.
         """
-        return await asyncio.wrap_future(self._writer.submit(job))
+        return await asyncio.wrap_future(self.submit(job))
+
+    def submit(self, job: Callable[[Connection], T]) -> Future[T]:
+        """Queue a writing job; jobs run in the order in which they were queued.
+
+        Raises StoreError as :meth:`write` does.
+        """
+        return self._writer.submit(job)
 
     async def read(self, job: Callable[[Connection], T]) -> T:
         """Run a reading job on a snapshot of what was committed. Raises StoreError."""
@@ -43,7 +51,7 @@ class Store:
 
     def write_now(self, job: Callable[[Connection], T]) -> T:
         """Like :meth:`write`, in commands and tests that have no event loop."""
-        return self._writer.submit(job).result()
+        return self.submit(job).result()
 
     async def check(self) -> None:
         """Whether the database answers. Raises StoreError."""

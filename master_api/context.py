@@ -1,0 +1,55 @@
+"""What the master's services share, built once in the composition root and handed to each."""
+
+from dataclasses import dataclass, field
+
+from group_protocol.crypto.keys import PrivateKey
+from group_protocol.ports import Clock, GroupRegistry, Random
+from master_api.audit import AuditLog
+from master_api.config import MasterConfig
+from master_api.current_group import CurrentGroup
+from master_api.deadlines import Deadlines
+from master_api.refusal_log import RefusalLog
+from master_api.registry_calls import RegistryCalls
+from master_api.sessions import HalfOpenSessions, LiveSessions
+from master_api.store.store import Store
+
+
+@dataclass(frozen=True)
+class MasterContext:
+    """Settings, key, ports, store and tables of one running master."""
+
+    config: MasterConfig
+    key: PrivateKey = field(repr=False)
+    registry: GroupRegistry
+    store: Store
+    clock: Clock
+    random: Random
+    audit: AuditLog
+    refusals: RefusalLog
+    group: CurrentGroup
+    deadlines: Deadlines
+    calls: RegistryCalls
+    half_open: HalfOpenSessions
+    live: LiveSessions
+
+
+def build_context(
+    config: MasterConfig, key: PrivateKey, registry: GroupRegistry, store: Store, clock: Clock, random: Random
+) -> MasterContext:
+    """Put a master together around its outward ports. Nothing is started."""
+    audit = AuditLog(key, clock)
+    return MasterContext(
+        config=config,
+        key=key,
+        registry=registry,
+        store=store,
+        clock=clock,
+        random=random,
+        audit=audit,
+        refusals=RefusalLog(store, audit, clock),
+        group=CurrentGroup(registry),
+        deadlines=Deadlines(registry, clock, config.association_deadline_s),
+        calls=RegistryCalls(config.association_wait_s),
+        half_open=HalfOpenSessions(config.half_open_max, config.half_open_per_address_max),
+        live=LiveSessions(config.sessions_max),
+    )

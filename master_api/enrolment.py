@@ -1,0 +1,181 @@
+"""Key exchange and admission: M1 to M4 (``docs/protocol.md`` §3). No HTTP in here."""
+
+import asyncio
+
+from sqlalchemy import Connection
+
+from group_protocol.crypto.kdf import sha256
+from group_protocol.errors import Reason, RemoteProtocolError, UnexpectedMessageError, VerificationError
+from group_protocol.handshake import CookieJar, Identity, MasterHandshake, MasterPolicy
+from group_protocol.handshake.master import MasterState
+from group_protocol.membership import ObjectState, ObjectView
+from group_protocol.messages import CookieChallenge, KeysSessionAnswer, KeysSessionRequest, SealedAnswer, SealedRequest
+from group_protocol.tickets import MembershipState, Ticket
+from group_protocol.tokens import issue_token
+from master_api.audit import AuditKind
+from master_api.context import MasterContext
+from master_api.current_group import FormedGroup
+from master_api.pairing import pair_device
+from master_api.rate_limits import HandshakeLimiter
+from master_api.sessions import DeviceRecords, HalfOpen, LiveSession
+from master_api.store.devices import DeviceRow, fetch_device_by_address, fetch_keys_of, set_last_seen
+from master_api.store.records import fetch_device_state
+
+_COOKIE_KEY_BYTES = 32
+
+
+class Enrolment:
+    """Opens sessions for devices that prove who they are."""
+
+    def __init__(self, context: MasterContext) -> None:
+        self._context = context
+        self._cookies = CookieJar(context.random.token_bytes(_COOKIE_KEY_BYTES))
+        config, now_s = context.config, context.clock.monotonic_s()
+        self._limiter = HandshakeLimiter(config.handshake_rate_per_address, config.handshake_rate, now_s)
+
+    def answer_keys_session(self, m1: KeysSessionRequest, peer: str) -> KeysSessionAnswer | CookieChallenge:
+        """M1 to M2, or to M1R when many exchanges are half open.
+
+        Raises:
+            BusyError: A rate or the table of half-open sessions is full.
+            RemoteProtocolError: M1 is refused; nothing is kept of it.
+        """
+        context, now_s = self._context, self._context.clock.monotonic_s()
+        self._limiter.admit(peer, now_s)
+        group = context.group.require()
+        context.half_open.expire(now_s)
+        is_loaded = len(context.half_open) >= context.config.cookie_threshold
+        if is_loaded and not self._cookies.is_valid(peer, m1, now_s):
+            return self._cookies.challenge(peer, m1, now_s)
+        context.half_open.require_room(peer, now_s)
+        policy = MasterPolicy(group.gid, frozenset(context.config.suites), frozenset(context.config.aeads))
+        handshake, m2 = MasterHandshake.answer(m1, key=context.key, policy=policy, random=context.random)
+        context.half_open.add(handshake, peer, now_s)
+        return m2
+
+    async def answer_ticket(self, m3: SealedRequest, peer: str) -> SealedAnswer:
+        """M3 to M4; the same M3 again to the same M4.
+
+        Raises:
+            BusyError: The rate or the table of sessions is full.
+            RemoteProtocolError: M3 is refused.
+            StoreError: The store failed; the device may try again with a new M1.
+        """
+        now_s = self._context.clock.monotonic_s()
+        self._limiter.admit(peer, now_s)
+        digest = sha256(m3.to_body())
+        live = self._context.live.find(m3.sid, now_s)
+        if live is not None:
+            if live.m3_digest != digest:
+                raise UnexpectedMessageError("another M3 for an established session")
+            return live.m4
+        half_open = self._context.half_open.find(m3.sid, now_s)
+        if half_open is None:
+            raise UnexpectedMessageError("there is no such half-open session")
+        if half_open.admission is None:
+            identity = self._identify(half_open, m3)
+            half_open.m3_digest = digest
+            half_open.admission = asyncio.create_task(self._admit(half_open, identity))
+            half_open.admission.add_done_callback(_take_note)
+        elif half_open.m3_digest != digest:
+            raise UnexpectedMessageError("another M3 while one is being admitted")
+        # Shielded: a device that hangs up while it is admitted may come again with the same M3.
+        return await asyncio.shield(half_open.admission)
+
+    def _identify(self, half_open: HalfOpen, m3: SealedRequest) -> Identity:
+        try:
+            return half_open.handshake.receive_identity(m3)
+        except RemoteProtocolError:
+            # An M3 that does not open may be anybody's who saw the sid: the true one can still come.
+            if half_open.handshake.state is MasterState.FAILED:
+                self._context.half_open.remove(m3.sid)
+            raise
+
+    async def _admit(self, half_open: HalfOpen, identity: Identity) -> SealedAnswer:
+        try:
+            group = self._context.group.require()
+            device = await self._recognise(group, half_open.handshake, identity)
+            return await self._open_session(group, device, half_open, identity)
+        finally:
+            self._context.half_open.remove(half_open.handshake.sid)
+
+    async def _recognise(self, group: FormedGroup, handshake: MasterHandshake, identity: Identity) -> DeviceRow:
+        """The enrolled device of this key, or the one that its pairing proof enrols now."""
+
+        def find(connection: Connection) -> DeviceRow | None:
+            return fetch_device_by_address(connection, identity.address)
+
+        def find_or_pair(connection: Connection) -> DeviceRow | RemoteProtocolError:
+            return find(connection) or pair_device(connection, self._context, group, handshake, identity)
+
+        device = await self._context.store.read(find)
+        if device is not None:
+            return device
+        paired = await self._context.store.write(find_or_pair)
+        if isinstance(paired, RemoteProtocolError):
+            raise paired
+        return paired
+
+    async def _open_session(
+        self, group: FormedGroup, device: DeviceRow, half_open: HalfOpen, identity: Identity
+    ) -> SealedAnswer:
+        context, now_s = self._context, self._context.clock.monotonic_s()
+        view = context.registry.membership().objects.get(device.oid)
+        if view is not None and view.gid == group.gid and view.account != identity.address:
+            raise VerificationError("the device has another key in the registry")
+        context.live.require_room(device.oid, now_s)
+        deadline_unix_s = await context.deadlines.suggest_unix_s()
+        older = context.live.of_device(device.oid)
+        if older is not None:
+            # Before the state is read, so that nothing of the older session can be written behind it.
+            context.live.end(older, Reason.REPLACED)
+        records = await context.store.write(lambda connection: self._begin_records(connection, device))
+        ticket = self._make_ticket(group, device, view, deadline_unix_s, records.committed.last_seq)
+        session, m4 = half_open.handshake.admit(ticket)
+        context.live.add(
+            LiveSession(
+                session=session,
+                oid=device.oid,
+                address=device.address,
+                expires_s=now_s + context.config.session_lifetime_s,
+                m3_digest=half_open.m3_digest,
+                m4=m4,
+                records=records,
+            )
+        )
+        return m4
+
+    def _begin_records(self, connection: Connection, device: DeviceRow) -> DeviceRecords:
+        set_last_seen(connection, device.oid, self._context.clock.now_unix_s())
+        self._context.audit.append(connection, AuditKind.SESSION_OPENED, {"oid": device.oid.hex()})
+        state = fetch_device_state(connection, device.oid)
+        return DeviceRecords(fetch_keys_of(connection, device.oid), committed=state, judged=state)
+
+    def _make_ticket(
+        self, group: FormedGroup, device: DeviceRow, view: ObjectView | None, deadline_unix_s: int, last_seq: int
+    ) -> Ticket:
+        return Ticket(
+            gid=group.gid,
+            oid=device.oid,
+            address=device.address,
+            token=issue_token(self._context.key, group.gid, device.address, oid=device.oid),
+            master_oid=group.master_oid,
+            chain_id=group.row.chain_id,
+            contract=group.row.contract,
+            state=self._membership_state(group, device, view),
+            epoch=self._context.group.view().epoch,
+            deadline_unix_s=deadline_unix_s,
+            last_seq=last_seq,
+            terms=self._context.config.terms,
+        )
+
+    def _membership_state(self, group: FormedGroup, device: DeviceRow, view: ObjectView | None) -> MembershipState:
+        if view is not None and view.gid == group.gid:
+            return MembershipState.REVOKED if view.state is ObjectState.REVOKED else MembershipState.ACTIVE
+        return MembershipState.PENDING if self._context.calls.is_running(device.oid) else MembershipState.NOT_ASSOCIATED
+
+
+def _take_note(admission: asyncio.Task[SealedAnswer]) -> None:
+    """A device that hung up does not hear how its admission ended; asyncio wants somebody to."""
+    if not admission.cancelled():
+        admission.exception()

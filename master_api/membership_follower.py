@@ -1,0 +1,195 @@
+"""Follows the registry's events: cuts off who was revoked, lets go of old keys, keeps the store up to date."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+
+from sqlalchemy import Connection
+
+from group_protocol.errors import Reason, RegistryInconsistent, RegistryUnavailable, StoreError
+from group_protocol.identifiers import Address, ObjectId
+from group_protocol.membership import (
+    Associated,
+    ChainEvent,
+    MasterRotated,
+    ObjectState,
+    ObjectView,
+    Revoked,
+    Rotated,
+)
+from group_protocol.tickets import MembershipState
+from master_api.audit import AuditKind, Detail
+from master_api.context import MasterContext
+from master_api.store.devices import (
+    DeviceRow,
+    fetch_device,
+    fetch_devices,
+    fetch_keys_of,
+    set_address,
+    set_association,
+    set_state,
+)
+
+RETRY_S = 1.0
+"""Between attempts while the registry or the store fails."""
+EVENT_WAIT_S = 60.0
+"""Longest time between a receipt and its event.
+
+In the same process it is milliseconds; a node is polled every second.
+"""
+
+_log = logging.getLogger("vgroup.master.membership")
+
+
+class MembershipFollower:
+    """One task that takes events in chain order. What happened while nobody followed is made up for at the start."""
+
+    def __init__(self, context: MasterContext) -> None:
+        self._context = context
+        self._changed = asyncio.Condition()
+        self.is_following = False
+
+    async def run(self) -> None:
+        """Follow until the registry closes or the task is cancelled."""
+        while True:
+            try:
+                events = self._context.registry.events()
+                await self.reconcile()
+                self.is_following = True
+                await self._take_all(events)
+            except (RegistryUnavailable, RegistryInconsistent, StoreError) as exc:
+                self.is_following = False
+                _log.warning("membership cannot be followed now", extra={"fields": {"message": str(exc)}})
+                await asyncio.sleep(RETRY_S)
+            else:
+                self.is_following = False
+                return
+
+    async def wait_for_device(self, oid: ObjectId, is_settled: Callable[[DeviceRow], bool]) -> None:
+        """Return when the event behind a receipt has been dealt with here and the store shows it.
+
+        Raises:
+            RegistryUnavailable: It did not come in time.
+        """
+        try:
+            async with asyncio.timeout(EVENT_WAIT_S), self._changed:
+                while not await self._context.store.read(lambda connection: _holds(connection, oid, is_settled)):
+                    await self._changed.wait()
+        except TimeoutError as exc:
+            raise RegistryUnavailable("the event of a receipt does not come") from exc
+
+    async def reconcile(self) -> None:
+        """Bring the store to what the registry says now. Also after a group was adopted."""
+        group = self._context.group.formed
+        if group is None:
+            return
+        membership = self._context.registry.membership()
+        epoch = self._context.group.view().epoch
+
+        def bring_up(connection: Connection) -> None:
+            for device in fetch_devices(connection):
+                view = membership.objects.get(device.oid)
+                if view is not None and view.gid == group.gid:
+                    self._bring_up_device(connection, device, view, epoch)
+
+        await self._context.store.write(bring_up)
+        for live in self._context.live:
+            view = membership.objects.get(live.oid)
+            if view is not None and view.state is ObjectState.REVOKED:
+                self._context.live.end(live, Reason.OBJECT_REVOKED)
+        await self._tell_waiters()
+
+    async def _take_all(self, events: AsyncIterator[ChainEvent]) -> None:
+        async for event in events:
+            group = self._context.group.formed
+            if group is not None and event.gid == group.gid:
+                await self._take(event)
+                await self._tell_waiters()
+
+    async def _take(self, event: ChainEvent) -> None:
+        # Sessions first: nothing of a revoked device is taken while the store is busy.
+        match event:
+            case Associated():
+                await self._context.store.write(lambda connection: self._note_association(connection, event))
+            case Revoked():
+                self._cut_off(event.oid)
+                await self._context.store.write(lambda connection: self._note_revocation(connection, event.oid))
+            case Rotated():
+                self._let_go_of_old_key(event.oid)
+                await self._context.store.write(
+                    lambda connection: self._note_rotation(connection, event.oid, event.new_address, event.epoch)
+                )
+            case MasterRotated():
+                detail: Detail = {"new_master": event.new_master.hex(), "epoch": event.epoch}
+                await self._context.store.write(
+                    lambda connection: self._context.audit.append(connection, AuditKind.MASTER_ROTATED, detail)
+                )
+            case _:
+                return
+        if not isinstance(event, Associated):
+            self._announce_epoch()
+
+    def _cut_off(self, oid: ObjectId) -> None:
+        live = self._context.live.of_device(oid)
+        if live is not None:
+            self._context.live.end(live, Reason.OBJECT_REVOKED)
+
+    def _let_go_of_old_key(self, oid: ObjectId) -> None:
+        live = self._context.live.of_device(oid)
+        view = self._context.registry.membership().objects.get(oid)
+        if live is None or view is None or view.account == live.address:
+            return
+        live.is_rotated = True
+        if live.stream is not None:
+            live.stream.end(Reason.REPLACED)
+
+    def _announce_epoch(self) -> None:
+        for live in self._context.live:
+            if live.stream is not None:
+                live.stream.announce()
+
+    def _bring_up_device(self, connection: Connection, device: DeviceRow, view: ObjectView, epoch: int) -> None:
+        """What events would have told, had they been heard; without their transactions."""
+        if view.account != device.address:
+            self._note_rotation(connection, device.oid, view.account, epoch)
+        if view.state is ObjectState.REVOKED:
+            self._note_revocation(connection, device.oid)
+        elif device.state is not MembershipState.ACTIVE:
+            set_state(connection, device.oid, MembershipState.ACTIVE)
+            self._context.audit.append(connection, AuditKind.DEVICE_ASSOCIATED, {"oid": device.oid.hex()})
+
+    def _note_association(self, connection: Connection, event: Associated) -> None:
+        device = fetch_device(connection, event.oid)
+        if device is None or device.association_transaction is not None:
+            return
+        set_association(connection, event.oid, event.at.transaction_hash, event.at.block_number)
+        detail: Detail = {
+            "oid": event.oid.hex(),
+            "transaction": event.at.transaction_hash.hex(),
+            "block": event.at.block_number,
+        }
+        self._context.audit.append(connection, AuditKind.DEVICE_ASSOCIATED, detail)
+
+    def _note_revocation(self, connection: Connection, oid: ObjectId) -> None:
+        device = fetch_device(connection, oid)
+        if device is not None and device.state is not MembershipState.REVOKED:
+            set_state(connection, oid, MembershipState.REVOKED)
+            self._context.audit.append(connection, AuditKind.DEVICE_REVOKED, {"oid": oid.hex()})
+
+    def _note_rotation(self, connection: Connection, oid: ObjectId, address: Address, epoch: int) -> None:
+        if fetch_device(connection, oid) is None:
+            return
+        if any(key.from_epoch == epoch for key in fetch_keys_of(connection, oid)):
+            return
+        set_address(connection, oid, address, epoch)
+        detail: Detail = {"oid": oid.hex(), "new_address": address.hex(), "epoch": epoch}
+        self._context.audit.append(connection, AuditKind.DEVICE_ROTATED, detail)
+
+    async def _tell_waiters(self) -> None:
+        async with self._changed:
+            self._changed.notify_all()
+
+
+def _holds(connection: Connection, oid: ObjectId, is_settled: Callable[[DeviceRow], bool]) -> bool:
+    device = fetch_device(connection, oid)
+    return device is not None and is_settled(device)

@@ -1,0 +1,114 @@
+"""Pairing: invitations, and what becomes of the device that answers one (``docs/protocol.md`` §4)."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from group_protocol.errors import PairingError
+from group_protocol.handshake import Identity, MasterHandshake
+from group_protocol.identifiers import ObjectId, derive_object_id
+from group_protocol.limits import PAIRING_CODE_BYTES
+from group_protocol.membership import Membership, ObjectState
+from group_protocol.pairing import PairingString, derive_code_id
+from group_protocol.tickets import MembershipState
+from master_api.audit import AuditKind, Detail
+from master_api.context import MasterContext
+from master_api.current_group import FormedGroup
+from master_api.pairing_codes import open_code, seal_code
+from master_api.store.devices import DeviceRow, insert_device
+from master_api.store.invitations import (
+    InvitationRow,
+    InvitationState,
+    count_wrong_proof,
+    fetch_invitation,
+    insert_invitation,
+    mark_used,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """What the operator carries to the device."""
+
+    pairing: PairingString
+    device_name: str
+    expires_at_unix_s: float
+
+
+async def invite(context: MasterContext, device_name: str, host: str, port: int, lifetime_s: float) -> Invitation:
+    """Make a pairing code for one device.
+
+    Raises:
+        StoreError: It could not be kept, so it was not made.
+    """
+    code = context.random.token_bytes(PAIRING_CODE_BYTES)
+    code_id = derive_code_id(code)
+    now_unix_s = context.clock.now_unix_s()
+    row = InvitationRow(
+        code_id, seal_code(context.key, code_id, code), device_name, now_unix_s, now_unix_s + lifetime_s
+    )
+
+    def keep(connection: Connection) -> None:
+        insert_invitation(connection, row)
+        detail: Detail = {"code_id": code_id.hex(), "device_name": device_name, "lifetime_s": lifetime_s}
+        context.audit.append(connection, AuditKind.INVITATION_MADE, detail)
+
+    await context.store.write(keep)
+    return Invitation(PairingString(context.key.address, code, host, port), device_name, row.expires_at_unix_s)
+
+
+def pair_device(
+    connection: Connection, context: MasterContext, group: FormedGroup, handshake: MasterHandshake, identity: Identity
+) -> DeviceRow | PairingError:
+    """Check the pairing proof of a device that is not enrolled, and enrol it.
+
+    Runs in one transaction of the writer, so two devices with one code cannot both get in.
+
+    Returns:
+        The device, or why it was not let in: answered and not raised, because a counted wrong proof has to stay
+        counted.
+    """
+    if identity.pairing is None:
+        return PairingError("a device that is not enrolled brought no pairing proof")
+    now_unix_s = context.clock.now_unix_s()
+    invitation = fetch_invitation(connection, identity.pairing.code_id)
+    if invitation is None:
+        return PairingError("the pairing code is unknown")
+    state = invitation.state(now_unix_s)
+    if state is not InvitationState.OPEN:
+        return PairingError(f"the pairing code is {state}")
+    try:
+        handshake.verify_pairing(open_code(context.key, invitation.code_id, invitation.sealed_code))
+    except PairingError as exc:
+        _count_wrong_proof(connection, context, invitation, identity, now_unix_s)
+        return exc
+    oid = _object_id(identity, group, context.registry.membership())
+    device = DeviceRow(
+        oid, group.gid, identity.address, invitation.device_name, MembershipState.NOT_ASSOCIATED, now_unix_s
+    )
+    insert_device(connection, device)
+    mark_used(connection, invitation.code_id, oid)
+    enrolled = {"oid": oid.hex(), "address": identity.address.hex(), "name": device.name}
+    context.audit.append(connection, AuditKind.INVITATION_USED, {"code_id": invitation.code_id.hex(), "oid": oid.hex()})
+    context.audit.append(connection, AuditKind.DEVICE_ENROLLED, enrolled)
+    return device
+
+
+def _count_wrong_proof(
+    connection: Connection, context: MasterContext, invitation: InvitationRow, identity: Identity, now_unix_s: float
+) -> None:
+    code_id = invitation.code_id
+    wrong_proofs = count_wrong_proof(connection, code_id)
+    detail: Detail = {"code_id": code_id.hex(), "address": identity.address.hex(), "wrong_proofs": wrong_proofs}
+    context.audit.append(connection, AuditKind.INVITATION_WRONG_PROOF, detail)
+    counted = fetch_invitation(connection, code_id)
+    if counted is not None and counted.state(now_unix_s) is InvitationState.LOCKED:
+        context.audit.append(connection, AuditKind.INVITATION_LOCKED, {"code_id": code_id.hex()})
+
+
+def _object_id(identity: Identity, group: FormedGroup, membership: Membership) -> ObjectId:
+    """The device's oid: of its address, unless it is a member already that rotated its key before this store began."""
+    for view in membership.members(group.gid):
+        if view.account == identity.address and view.state is ObjectState.SLAVE:
+            return view.oid
+    return derive_object_id(identity.address)

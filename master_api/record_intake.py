@@ -1,0 +1,165 @@
+"""Taking records in: the core's rules, then the store; the same for ``/data`` and ``/stream``.
+
+Judging runs ahead of committing, so that many frames share one commit. That is safe because the store's writer works
+in order, and because a failed write breaks the chain it belongs to: the writes behind it, which counted on it, fail
+too, and the next frame begins again from what is really stored.
+"""
+
+import asyncio
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from group_protocol.device_state import DeviceState, StoredRecord
+from group_protocol.errors import Reason, StoreError, UnexpectedMessageError
+from group_protocol.frames import Ack, Items
+from group_protocol.identifiers import ObjectId
+from group_protocol.intake import Intake, IntakeRules, Refusal, seqs_to_look_up, take_items
+from group_protocol.ports import Clock, GroupRegistry
+from group_protocol.records import Checkpoint, Item
+from group_protocol.tickets import SessionTerms
+from master_api.current_group import CurrentGroup
+from master_api.sessions import LiveSession, WriteChain
+from master_api.store.records import fetch_device_state, fetch_stored, insert_checkpoints, insert_records
+from master_api.store.store import Store
+
+ITEMS_JUDGED_INLINE_MAX = 16
+"""More signatures than this are verified in a thread: they would hold up the event loop for over a millisecond."""
+
+
+@dataclass(slots=True)
+class PendingCommit:
+    """A judged frame on its way to the disk; ``written`` is None where there is nothing to write."""
+
+    intake: Intake
+    first_seq: int
+    written: Future[None] | None
+
+
+class RecordIntake:
+    """Judges frames and hands what is good to the store."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        group: CurrentGroup,
+        registry: GroupRegistry,
+        clock: Clock,
+        terms: SessionTerms,
+        credit_bytes: int,
+    ) -> None:
+        self._store = store
+        self._group = group
+        self._registry = registry
+        self._clock = clock
+        self._terms = terms
+        self._credit_bytes = credit_bytes
+
+    async def take(self, live: LiveSession, frame: Items) -> Ack:
+        """Judge a frame, commit it, answer the ACK. A store that fails is answered as a refusal of the first item."""
+        pending = await self.begin(live, frame)
+        return await self.finish(live, pending)
+
+    async def begin(self, live: LiveSession, frame: Items) -> PendingCommit:
+        """Judge a frame and queue it for the store. Frames of one session are judged one at a time, in their order.
+
+        Raises:
+            UnexpectedMessageError: The session has ended meanwhile; nothing was queued.
+        """
+        async with live.in_order:
+            first_seq = _seq(frame.items[0])
+            try:
+                intake = await self._judge(live, frame.items)
+            except StoreError:
+                return PendingCommit(_unavailable(live.records.committed, first_seq), first_seq, None)
+            if live.is_ended:
+                raise UnexpectedMessageError("the session has ended")
+            live.records.judged = intake.state
+            return PendingCommit(intake, first_seq, self._queue(live, intake))
+
+    async def finish(self, live: LiveSession, pending: PendingCommit) -> Ack:
+        """Wait until a judged frame is committed, and make its ACK."""
+        intake = pending.intake
+        if pending.written is not None:
+            try:
+                await asyncio.wrap_future(pending.written)
+                _note_committed(live, intake)
+            except StoreError:
+                live.records.judged = None
+                live.records.chain = WriteChain()
+                intake = _unavailable(live.records.committed, pending.first_seq)
+        return intake.ack(credit_bytes=self._credit_bytes, epoch=self._group.view().epoch)
+
+    def acknowledge(self, live: LiveSession) -> Ack:
+        """The ACK that answers OPEN, or tells of a new epoch: what is committed now."""
+        state = live.records.committed
+        return Ack(state.last_seq, state.evidence_seq, self._credit_bytes, self._group.view().epoch)
+
+    async def _judge(self, live: LiveSession, items: tuple[Item, ...]) -> Intake:
+        if live.records.judged is None:
+            live.records.judged = await self._store.write(lambda connection: fetch_device_state(connection, live.oid))
+            live.records.committed = live.records.judged
+        state = live.records.judged
+        stored: dict[int, StoredRecord] = {}
+        if seqs := seqs_to_look_up(state, items):
+            # By the writer's queue, not by a reader: what is looked up may be queued and not committed.
+            stored = await self._store.write(lambda connection: fetch_stored(connection, live.oid, seqs))
+        rules = self._rules(live)
+        if len(items) > ITEMS_JUDGED_INLINE_MAX:
+            return await asyncio.to_thread(take_items, items, state, rules, stored)
+        return take_items(items, state, rules, stored)
+
+    def _rules(self, live: LiveSession) -> IntakeRules:
+        group, membership = self._group.require(), self._registry.membership()
+        view = membership.objects.get(live.oid)
+
+        def is_active_member(oid: ObjectId) -> bool:
+            return membership.is_active_member(group.gid, oid)
+
+        is_sender_active = is_active_member(live.oid) and view is not None and view.account == live.address
+        return IntakeRules(
+            domain=group.domain,
+            gid=group.gid,
+            sender=live.oid,
+            is_sender_active=is_sender_active and not live.is_rotated,
+            epoch=membership.groups[group.gid].epoch,
+            address_in=live.records.address_in,
+            is_active_member=is_active_member,
+            terms=self._terms,
+        )
+
+    def _queue(self, live: LiveSession, intake: Intake) -> Future[None] | None:
+        if not intake.records and not intake.checkpoints:
+            return None
+        chain, now_unix_s = live.records.chain, self._clock.now_unix_s()
+
+        def write(connection: Connection) -> None:
+            if chain.is_broken:
+                raise StoreError("a write that this one counts on has failed")
+            insert_records(connection, live.oid, live.sid, intake.records, now_unix_s)
+            insert_checkpoints(connection, live.oid, intake.checkpoints, now_unix_s)
+
+        def note_failure(written: Future[None]) -> None:
+            # Runs in the writer's thread before its next job, so that no later write of the chain slips through.
+            if written.cancelled() or written.exception() is not None:
+                chain.is_broken = True
+
+        written = self._store.submit(write)
+        written.add_done_callback(note_failure)
+        return written
+
+
+def _seq(item: Item) -> int:
+    return item.last_seq if isinstance(item, Checkpoint) else item.seq
+
+
+def _note_committed(live: LiveSession, intake: Intake) -> None:
+    if intake.state.last_seq >= live.records.committed.last_seq:
+        live.records.committed = intake.state
+
+
+def _unavailable(committed: DeviceState, refused_seq: int) -> Intake:
+    refusal = Refusal(refused_seq, Reason.STORE_UNAVAILABLE, "the store failed")
+    return Intake(committed, (), (), 0, refusal)

@@ -1,0 +1,136 @@
+"""Records and checkpoints as devices sent them, with their evidence (``docs/protocol.md`` §6)."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+
+from sqlalchemy import Connection, func, insert, select
+
+from group_protocol.device_state import DeviceState, StoredRecord
+from group_protocol.identifiers import ObjectId, SessionId, Signature
+from group_protocol.intake import AcceptedRecord
+from group_protocol.records import Checkpoint, SignedRecord
+from master_api.store import schema
+
+_LOOKED_UP_AT_A_TIME = 500
+_ROWS_AT_A_TIME = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class RecordRow:
+    """A stored record; ``signature`` is None where a checkpoint is its evidence."""
+
+    number: int
+    oid: ObjectId
+    seq: int
+    receiver: ObjectId
+    epoch: int
+    payload: bytes
+    payload_hash: bytes
+    signature: Signature | None
+    sid: SessionId
+    received_at_unix_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointRow:
+    """A stored checkpoint."""
+
+    oid: ObjectId
+    first_seq: int
+    last_seq: int
+    epoch: int
+    running_hash: bytes
+    signature: Signature
+    received_at_unix_s: float
+
+    def to_item(self) -> Checkpoint:
+        """As the device sent it."""
+        return Checkpoint(self.first_seq, self.last_seq, self.epoch, self.running_hash, self.signature)
+
+
+def insert_records(
+    connection: Connection, oid: ObjectId, sid: SessionId, records: Sequence[AcceptedRecord], now_unix_s: float
+) -> None:
+    """Keep records that the intake accepted."""
+    rows = [
+        {
+            "oid": oid,
+            "seq": accepted.record.seq,
+            "receiver": accepted.record.receiver,
+            "epoch": accepted.record.epoch,
+            "payload": accepted.record.payload,
+            "payload_hash": accepted.payload_hash,
+            "signature": accepted.record.signature if isinstance(accepted.record, SignedRecord) else None,
+            "sid": sid,
+            "received_at_unix_s": now_unix_s,
+        }
+        for accepted in records
+    ]
+    if rows:
+        connection.execute(insert(schema.records), rows)
+
+
+def insert_checkpoints(
+    connection: Connection, oid: ObjectId, checkpoints: Sequence[Checkpoint], now_unix_s: float
+) -> None:
+    """Keep checkpoints that the intake accepted."""
+    rows = [asdict(checkpoint) | {"oid": oid, "received_at_unix_s": now_unix_s} for checkpoint in checkpoints]
+    if rows:
+        connection.execute(insert(schema.checkpoints), rows)
+
+
+def fetch_device_state(connection: Connection, oid: ObjectId) -> DeviceState:
+    """Where the device's records stand."""
+    records, checkpoints = schema.records, schema.checkpoints
+    last_seq = connection.execute(select(func.max(records.c.seq)).where(records.c.oid == oid)).scalar_one() or 0
+    covered = connection.execute(select(func.max(checkpoints.c.last_seq)).where(checkpoints.c.oid == oid)).scalar_one()
+    uncovered = connection.execute(
+        select(records.c.receiver, records.c.seq, records.c.epoch, records.c.payload_hash)
+        .where(records.c.oid == oid, records.c.seq > (covered or 0), records.c.signature.is_(None))
+        .order_by(records.c.seq)
+    )
+    return DeviceState.restore(last_seq, (StoredRecord(*row) for row in uncovered))
+
+
+def fetch_stored(connection: Connection, oid: ObjectId, seqs: Sequence[int]) -> dict[int, StoredRecord]:
+    """What is stored under these seqs of a device; seqs that are not there are left out."""
+    records = schema.records
+    found: dict[int, StoredRecord] = {}
+    for start in range(0, len(seqs), _LOOKED_UP_AT_A_TIME):
+        part = seqs[start : start + _LOOKED_UP_AT_A_TIME]
+        rows = connection.execute(
+            select(records.c.receiver, records.c.seq, records.c.epoch, records.c.payload_hash).where(
+                records.c.oid == oid, records.c.seq.in_(part)
+            )
+        )
+        found |= {row.seq: StoredRecord(*row) for row in rows}
+    return found
+
+
+def count_records(connection: Connection) -> dict[ObjectId, int]:
+    """How many records each device has."""
+    table = schema.records
+    return {
+        ObjectId(oid): count
+        for oid, count in connection.execute(select(table.c.oid, func.count()).group_by(table.c.oid))
+    }
+
+
+def iterate_records(connection: Connection, oid: ObjectId | None = None) -> Iterator[RecordRow]:
+    """Stored records by device and seq, a thousand at a time."""
+    table = schema.records
+    query = select(table).order_by(table.c.oid, table.c.seq)
+    if oid is not None:
+        query = query.where(table.c.oid == oid)
+    for row in connection.execution_options(yield_per=_ROWS_AT_A_TIME).execute(query):
+        yield RecordRow(*row)
+
+
+def iterate_checkpoints(connection: Connection, oid: ObjectId | None = None) -> Iterator[CheckpointRow]:
+    """Stored checkpoints by device and seq."""
+    table = schema.checkpoints
+    query = select(table).order_by(table.c.oid, table.c.first_seq)
+    if oid is not None:
+        query = query.where(table.c.oid == oid)
+    for row in connection.execution_options(yield_per=_ROWS_AT_A_TIME).execute(query):
+        yield CheckpointRow(*row)
