@@ -8,7 +8,15 @@ from typing import Final, Self
 from group_protocol.crypto.kdf import sha256
 from group_protocol.crypto.keys import PrivateKey, verify_signature
 from group_protocol.errors import DecodingError, LocalProtocolError
-from group_protocol.identifiers import HASH_BYTES, SIGNATURE_BYTES, Address, GroupId, ObjectId, Signature
+from group_protocol.identifiers import (
+    HASH_BYTES,
+    OBJECT_ID_BYTES,
+    SIGNATURE_BYTES,
+    Address,
+    GroupId,
+    ObjectId,
+    Signature,
+)
 from group_protocol.typed_data import TypedDataDomain
 
 _SIGNED: Final = 0x01
@@ -78,22 +86,28 @@ def encode_items(items: Iterable[Item]) -> bytes:
 
 
 def _encode_item(item: Item) -> bytes:
-    signature = b"" if isinstance(item, CheckpointedRecord) else item.signature
     try:
         if isinstance(item, Checkpoint):
-            encoded = _CHECKPOINT_LAYOUT.pack(
-                _CHECKPOINT, item.first_seq, item.last_seq, item.epoch, item.running_hash, signature
+            # struct pads and cuts byte strings in silence.
+            _require_length(item.running_hash, HASH_BYTES)
+            _require_length(item.signature, SIGNATURE_BYTES)
+            return _CHECKPOINT_LAYOUT.pack(
+                _CHECKPOINT, item.first_seq, item.last_seq, item.epoch, item.running_hash, item.signature
             )
-        else:
-            kind = _SIGNED if signature else _CHECKPOINTED
-            head = _RECORD_HEAD.pack(kind, item.receiver, item.seq, item.epoch, len(item.payload))
-            encoded = head + item.payload + signature
+        _require_length(item.receiver, OBJECT_ID_BYTES)
+        kind, signature = _CHECKPOINTED, b""
+        if isinstance(item, SignedRecord):
+            kind, signature = _SIGNED, item.signature
+            _require_length(signature, SIGNATURE_BYTES)
+        head = _RECORD_HEAD.pack(kind, item.receiver, item.seq, item.epoch, len(item.payload))
     except struct.error as exc:
-        raise LocalProtocolError(f"item does not fit its layout: {exc}") from exc
-    # struct pads and cuts byte strings in silence; what is read back differs then.
-    if _decode_item(encoded, 0) != (item, len(encoded)):
-        raise LocalProtocolError("a field of the item has the wrong length")
-    return encoded
+        raise LocalProtocolError(f"a number of the item is out of range: {exc}") from exc
+    return head + item.payload + signature
+
+
+def _require_length(raw: bytes, length_bytes: int) -> None:
+    if len(raw) != length_bytes:
+        raise LocalProtocolError(f"a field of the item has {len(raw)} bytes, not {length_bytes}")
 
 
 def decode_items(body: bytes) -> list[Item]:
