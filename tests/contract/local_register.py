@@ -37,6 +37,11 @@ class LocalRegister:
         self._events = {keccak(text=abi_to_signature(item)): item for item in elements if item["type"] == "event"}
         self._errors = {keccak(text=abi_to_signature(item))[:4]: item for item in elements if item["type"] == "error"}
 
+    @property
+    def errors(self) -> dict[bytes, str]:
+        """The names of the contract's errors by their selectors."""
+        return {selector: str(element["name"]) for selector, element in self._errors.items()}
+
     @classmethod
     def deploy(cls, evm: LocalEvm, artifact: ContractArtifact | None = None) -> Self:
         """Deploy the committed artifact, or another."""

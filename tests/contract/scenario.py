@@ -64,7 +64,7 @@ class Ward:
         return self.register.send("rotateMaster", *fields.values(), *signatures)
 
     def exchange(self, sender: Actor, to: bytes, seq: int, **changed: Any) -> list[Any]:
-        """Make the arguments of verifyExchange and recordExchange; `changed` are other values, or another `signed_by`."""
+        """Make the arguments of verifyExchange and recordExchange, with other values or another `signed_by`."""
         signer = changed.pop("signed_by", sender)
         fields: dict[str, Any] = {
             "gid": self.gid,
