@@ -1,0 +1,86 @@
+"""Which groups of commands there are, where each is written, and what it needs to be installed.
+
+Nothing of a group is imported before it is asked for: a device has no web3, and ``vgroup --help`` waits for nobody.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Final
+
+import typer
+
+from group_protocol.errors import ConfigurationError
+
+
+@dataclass(frozen=True, slots=True)
+class CommandGroup:
+    """One word after ``vgroup``.
+
+    Attributes:
+        summary: Its line in ``vgroup --help``.
+        module: Where its Typer application, or its one command, is.
+        attribute: The name of that in the module.
+        extra: What to install for it: ``pip install 'vgroup[extra]'``.
+        needs: Top-level modules that the extra brings.
+    """
+
+    name: str
+    summary: str
+    module: str
+    attribute: str
+    extra: str
+    needs: tuple[str, ...]
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The modules that are not installed. Looks for them without importing any."""
+        return tuple(name for name in self.needs if find_spec(name) is None)
+
+    @property
+    def remedy(self) -> str:
+        """How to get what is missing."""
+        return f"Run: pip install 'vgroup[{self.extra}]'"
+
+    def load(self) -> typer.Typer | Callable[..., None]:
+        """Import the group's application or command.
+
+        Raises:
+            ConfigurationError: Its extra is not installed.
+        """
+        if missing := self.missing:
+            raise ConfigurationError(f"vgroup {self.name} needs {', '.join(missing)}", remedy=self.remedy)
+        loaded: typer.Typer | Callable[..., None] = getattr(import_module(self.module), self.attribute)
+        return loaded
+
+
+_GATEWAY_NEEDS: Final = ("aiohttp", "eth_account", "eth_tester", "web3")
+_MASTER_NEEDS: Final = (*_GATEWAY_NEEDS, "segno", "sqlalchemy")
+_SLAVE_NEEDS: Final = ("aiohttp", "psutil")
+_MASTER_CLI: Final = "master_api.cli"
+
+GROUPS: Final = (
+    CommandGroup("master", "Set up and run a master.", _MASTER_CLI, "master_app", "master", _MASTER_NEEDS),
+    CommandGroup("group", "Form the master's group and look at it.", _MASTER_CLI, "group_app", "master", _MASTER_NEEDS),
+    CommandGroup(
+        "device", "Invite, list and revoke the group's devices.", _MASTER_CLI, "device_app", "master", _MASTER_NEEDS
+    ),
+    CommandGroup("slave", "Join a group as a device, and send.", "slave_client.cli", "app", "slave", _SLAVE_NEEDS),
+    CommandGroup(
+        "records", "Verify and export what devices sent.", _MASTER_CLI, "records_app", "master", _MASTER_NEEDS
+    ),
+    CommandGroup("audit", "Verify the master's audit log.", _MASTER_CLI, "audit_app", "master", _MASTER_NEEDS),
+    CommandGroup(
+        "chain", "Deploy the contract and look at the chain.", "chain_gateway.cli", "app", "gateway", _GATEWAY_NEEDS
+    ),
+    CommandGroup(
+        "demo",
+        "Form a group on this machine, stream real pulse recordings, attack it, and check what is left.",
+        "vgroup.demo.command",
+        "demo",
+        "demo",
+        (*_MASTER_NEEDS, "psutil", "heartpy"),
+    ),
+)
+"""In the order in which ``vgroup --help`` lists them."""

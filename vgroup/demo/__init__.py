@@ -1,0 +1,1 @@
+"""``vgroup demo``: the whole system on one machine, on real recordings, attacked and then checked."""

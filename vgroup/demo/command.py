@@ -1,0 +1,5 @@
+"""``vgroup demo``."""
+
+
+def demo() -> None:
+    """x."""
