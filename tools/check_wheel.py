@@ -16,7 +16,7 @@ FOREIGN = ("tests", "tools", "docs", "node_modules")
 # What a device must not carry: the chain, the store, the compiler, the plots.
 NOT_ON_A_DEVICE = (
     "web3",
-    "eth_tester",
+    "eth",
     "eth",
     "eth_account",
     "sqlalchemy",

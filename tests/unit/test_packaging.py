@@ -157,7 +157,7 @@ def test_device_lock_holds_no_chain_store_or_plots() -> None:
     names = {pin.split("==")[0] for pin in pins_of(ROOT / "requirements" / "slave.lock")}
 
     assert names.isdisjoint(
-        {"web3", "eth-tester", "py-evm", "eth-account", "sqlalchemy", "py-solc-x", "numpy", "matplotlib"}
+        {"web3", "py-evm", "eth-account", "sqlalchemy", "py-solc-x", "numpy", "matplotlib"}
     )
 
 
