@@ -17,7 +17,6 @@ FOREIGN = ("tests", "tools", "docs", "node_modules")
 NOT_ON_A_DEVICE = (
     "web3",
     "eth",
-    "eth",
     "eth_account",
     "sqlalchemy",
     "solcx",
