@@ -136,8 +136,8 @@ class Receipt:
 class GroupRegistry(Protocol):
     """The public register of groups: the contract, seen through any gateway.
 
-    Every method that changes something returns when its receipt stands in a block. All may raise
-    ContractRefusal (the contract's rules say no; final), RegistryUnavailable (try again later) and
+    Every method that changes something returns when its receipt stands in a block and :meth:`membership` shows it. All may
+    raise ContractRefusal (the contract's rules say no; final), RegistryUnavailable (try again later) and
     RegistryInconsistent (the gateway or node contradicts itself).
     """
 
@@ -154,7 +154,11 @@ class GroupRegistry(Protocol):
         ...
 
     async def associate_batch(self, requests: Sequence[AssociationRequest]) -> list[Receipt]:
-        """Associate many in one transaction; one receipt each, with Associated or AssociationRefused, in order."""
+        """Associate many in one transaction; one receipt each, with Associated or AssociationRefused, in order.
+
+        Raises:
+            LocalProtocolError: None, or more than ``limits.ASSOCIATION_BATCH_MAX``.
+        """
         ...
 
     async def verify_exchange(self, proof: ExchangeProof) -> None:
@@ -194,9 +198,13 @@ class GroupRegistry(Protocol):
         ...
 
     def membership(self) -> Membership:
-        """The fold over all events seen so far. No I/O."""
+        """The fold over all events seen so far. No I/O. Raises RegistryInconsistent if they contradict each other."""
         ...
 
     def events(self) -> AsyncIterator[ChainEvent]:
-        """Events from now on, in chain order, after they are in :meth:`membership`. Ends when the registry closes."""
+        """Events from now on, in chain order, after they are in :meth:`membership`. Ends when the registry closes.
+
+        Where the chain replaces blocks, :meth:`membership` goes back without a word here, and what stands in the new blocks
+        comes as any event does: a listener may see the same act twice. Raises RegistryInconsistent if events contradict.
+        """
         ...
