@@ -3,16 +3,18 @@
 from chain_gateway.composition import (
     Connection,
     deploy,
+    follow_contract,
     known_deployment,
     open_connection,
     open_registry,
 )
-from chain_gateway.config import EMBEDDED_CHAIN_ID, GatewayConfig, ReplicaTimes, SenderTimes
+from chain_gateway.config import EMBEDDED_CHAIN_ID, GATEWAY_FOLDER, GatewayConfig, ReplicaTimes, SenderTimes
 from chain_gateway.deployment import Deployment
 from chain_gateway.registry import Web3Registry
 
 __all__ = [
     "EMBEDDED_CHAIN_ID",
+    "GATEWAY_FOLDER",
     "Connection",
     "Deployment",
     "GatewayConfig",
@@ -20,6 +22,7 @@ __all__ = [
     "SenderTimes",
     "Web3Registry",
     "deploy",
+    "follow_contract",
     "known_deployment",
     "open_connection",
     "open_registry",

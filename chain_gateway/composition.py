@@ -28,6 +28,7 @@ from group_protocol.ports import RegistryIdentity
 EMBEDDED_DIRECTORY = "chain"
 DEPLOYMENT_FILE = "deployment.json"
 REPLICA_FILE = "events.sqlite3"
+RELAYER_KEY_FILE = "relayer.key"
 
 Now = Callable[[], float]
 """Wall-clock seconds since 1970. The embedded chain dates its blocks by it."""
@@ -58,20 +59,29 @@ async def open_registry(
         RegistryUnavailable: The chain cannot be reached.
         RegistryInconsistent: Another contract or chain than the one remembered.
     """
-    async with open_connection(config, now_unix_s) as connection, AsyncExitStack() as stack:
+    async with open_connection(config, now_unix_s) as connection:
         deployment = await _find_deployment(config, connection, deploy_if_missing=deploy_if_missing)
-        artifact = load_artifact()
-        await check_contract(connection.node, artifact, deployment.identity)
-        abi = ContractAbi.from_json(artifact.abi)
-        replica = EventReplica(
-            connection.node,
-            EventDecoder(abi, deployment.identity.contract),
-            deployment.identity,
-            path=config.directory / REPLICA_FILE,
-            first_block=deployment.block_number,
-            times=config.replica,
-        )
-        stack.push_async_callback(replica.close)
+        async with follow_contract(config, connection, deployment) as registry:
+            yield registry
+
+
+@asynccontextmanager
+async def follow_contract(
+    config: GatewayConfig, connection: Connection, deployment: Deployment
+) -> AsyncIterator[Web3Registry]:
+    """The registry of one deployment over a chain that is open already. Raises what :func:`open_registry` does."""
+    artifact = load_artifact()
+    await check_contract(connection.node, artifact, deployment.identity)
+    abi = ContractAbi.from_json(artifact.abi)
+    replica = EventReplica(
+        connection.node,
+        EventDecoder(abi, deployment.identity.contract),
+        deployment.identity,
+        path=config.directory / REPLICA_FILE,
+        first_block=deployment.block_number,
+        times=config.replica,
+    )
+    try:
         await replica.start()
         yield Web3Registry(
             node=connection.node,
@@ -81,6 +91,8 @@ async def open_registry(
             sender=connection.sender,
             replica=replica,
         )
+    finally:
+        await replica.close()
 
 
 async def deploy(config: GatewayConfig, now_unix_s: Now) -> tuple[Deployment, int]:
@@ -103,6 +115,16 @@ async def deploy(config: GatewayConfig, now_unix_s: Now) -> tuple[Deployment, in
 def known_deployment(config: GatewayConfig) -> Deployment | None:
     """The deployment that the directory remembers. Raises ConfigurationError for a damaged record."""
     return read_deployment(config.directory / DEPLOYMENT_FILE)
+
+
+def require_same_chain(deployment: Deployment, connection: Connection) -> Deployment:
+    """The deployment, if it is on this chain. Raises ConfigurationError if not."""
+    if deployment.identity.chain_id != connection.chain_id:
+        raise ConfigurationError(
+            f"the contract was deployed on chain {deployment.identity.chain_id}, and this is chain {connection.chain_id}",
+            remedy="Name the chain that it was deployed on, or use another data folder.",
+        )
+    return deployment
 
 
 @asynccontextmanager
@@ -144,12 +166,8 @@ async def _open_embedded(
 async def _open_by_url(config: GatewayConfig, _: Now, stack: AsyncExitStack) -> tuple[AsyncWeb3[Any], LocalAccount]:
     if urlsplit(config.url or "").scheme not in ("http", "https"):
         raise ConfigurationError("the chain's URL is no http or https URL", remedy="For instance http://127.0.0.1:8545")
-    if config.relayer_key_file is None:
-        raise ConfigurationError(
-            "a chain by URL needs the key of an account that pays for transactions",
-            remedy="Name a file that holds a private key (64 hex digits, mode 0600).",
-        )
-    account = await asyncio.to_thread(read_relayer, config.relayer_key_file)
+    key_file = config.relayer_key_file or config.directory / RELAYER_KEY_FILE
+    account = await asyncio.to_thread(read_relayer, key_file)
     timeout = ClientTimeout(total=config.request_timeout_s)
     # No retries in there: what may be asked again, and when, is decided by those who ask.
     provider = AsyncHTTPProvider(config.url, {"timeout": timeout}, exception_retry_configuration=None)
@@ -162,7 +180,7 @@ async def _find_deployment(config: GatewayConfig, connection: Connection, *, dep
         return Deployment(RegistryIdentity(connection.chain_id, config.contract), config.contract_block)
     known = known_deployment(config)
     if known is not None:
-        return known
+        return require_same_chain(known, connection)
     if not deploy_if_missing:
         raise ConfigurationError(
             "no contract is deployed yet", remedy="Run `vgroup chain deploy`, or name the contract's address."

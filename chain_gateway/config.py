@@ -5,6 +5,9 @@ from pathlib import Path
 
 from group_protocol.identifiers import Address
 
+GATEWAY_FOLDER = "gateway"
+"""Name of the gateway's folder inside a master's data folder, so that ``vgroup chain`` finds what the master uses."""
+
 EMBEDDED_CHAIN_ID = 1_902_022
 """Chain id of an embedded chain unless the configuration names another; no public chain has it."""
 
@@ -54,8 +57,8 @@ class GatewayConfig:
     """http(s) URL of a node's JSON-RPC; None for the embedded chain."""
 
     relayer_key_file: Path | None = None
-    """Private key of the account that pays for transactions: 64 hex digits, mode 0600. Needed with a URL; the embedded
-    chain makes its own."""
+    """Private key of the account that pays for transactions on a chain by URL: 64 hex digits, mode 0600. None: the file
+    ``relayer.key`` in the directory. The embedded chain makes its own."""
 
     chain_id: int | None = None
     """EIP-155 chain id. With a URL: refuse a node of another chain. Embedded: the id of a chain that is created."""

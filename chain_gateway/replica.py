@@ -137,7 +137,7 @@ class EventReplica:
             except RegistryInconsistent as exc:
                 _logger.exception("the chain's node contradicts itself; the replica stops")
                 self._failure = exc
-                self._feed.close()
+                self._feed.close(exc)
                 self._tell_waiters()
                 return
             else:

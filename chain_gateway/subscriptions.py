@@ -2,27 +2,40 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
 
+from group_protocol.errors import VirtualGroupError
 from group_protocol.membership import ChainEvent
 
 
+@dataclass(frozen=True, slots=True)
+class _End:
+    failure: VirtualGroupError | None
+
+
 class Subscription(AsyncIterator[ChainEvent]):
-    """One listener's events, from the moment of subscribing. Ends when the registry closes, after what was queued."""
+    """One listener's events, from the moment of subscribing. It ends, after what was queued, when its feed closes."""
 
     def __init__(self) -> None:
-        self._queue: asyncio.Queue[ChainEvent | None] = asyncio.Queue()
-        self._ended = False
+        self._queue: asyncio.Queue[ChainEvent | _End] = asyncio.Queue()
+        self._end: _End | None = None
 
-    def put(self, event: ChainEvent | None) -> None:
-        """Queue an event; None ends the subscription."""
+    def put(self, event: ChainEvent) -> None:
+        """Queue an event."""
         self._queue.put_nowait(event)
 
+    def end(self, failure: VirtualGroupError | None) -> None:
+        """Queue the end: an error, or just that there is no more."""
+        self._queue.put_nowait(_End(failure))
+
     async def __anext__(self) -> ChainEvent:
-        event = None if self._ended else await self._queue.get()
-        if event is None:
-            self._ended = True
+        event = self._end or await self._queue.get()
+        if not isinstance(event, _End):
+            return event
+        self._end = event
+        if event.failure is None:
             raise StopAsyncIteration
-        return event
+        raise event.failure
 
 
 class EventFeed:
@@ -30,15 +43,15 @@ class EventFeed:
 
     def __init__(self) -> None:
         self._subscriptions: set[Subscription] = set()
-        self._closed = False
+        self._end: _End | None = None
 
     def subscribe(self) -> Subscription:
         """A new listener; of a closed feed, one whose events have ended."""
         subscription = Subscription()
-        if self._closed:
-            subscription.put(None)
-        else:
+        if self._end is None:
             self._subscriptions.add(subscription)
+        else:
+            subscription.end(self._end.failure)
         return subscription
 
     def emit(self, events: Iterable[ChainEvent]) -> None:
@@ -47,9 +60,10 @@ class EventFeed:
             for subscription in self._subscriptions:
                 subscription.put(event)
 
-    def close(self) -> None:
-        """End every subscription."""
-        self._closed = True
-        for subscription in self._subscriptions:
-            subscription.put(None)
-        self._subscriptions.clear()
+    def close(self, failure: VirtualGroupError | None = None) -> None:
+        """End every subscription, with an error if something went wrong. Idempotent."""
+        if self._end is None:
+            self._end = _End(failure)
+            for subscription in self._subscriptions:
+                subscription.end(failure)
+            self._subscriptions.clear()

@@ -136,8 +136,8 @@ class Receipt:
 class GroupRegistry(Protocol):
     """The public register of groups: the contract, seen through any gateway.
 
-    Every method that changes something returns when its receipt stands in a block and :meth:`membership` shows it. All may
-    raise ContractRefusal (the contract's rules say no; final), RegistryUnavailable (try again later) and
+    Every method that changes something returns when its receipt stands in a block and :meth:`membership` shows it. All
+    may raise ContractRefusal (the contract's rules say no; final), RegistryUnavailable (try again later) and
     RegistryInconsistent (the gateway or node contradicts itself).
     """
 
@@ -204,7 +204,8 @@ class GroupRegistry(Protocol):
     def events(self) -> AsyncIterator[ChainEvent]:
         """Events from now on, in chain order, after they are in :meth:`membership`. Ends when the registry closes.
 
-        Where the chain replaces blocks, :meth:`membership` goes back without a word here, and what stands in the new blocks
-        comes as any event does: a listener may see the same act twice. Raises RegistryInconsistent if events contradict.
+        Where the chain replaces blocks, :meth:`membership` goes back without a word here, and what stands in the new
+        blocks comes as any event does: a listener may see the same act twice. Iteration raises RegistryInconsistent if
+        the events contradict each other.
         """
         ...

@@ -11,6 +11,7 @@ from group_protocol.errors import (
     BusyError,
     ConfigurationError,
     RefusedError,
+    RegistryInconsistent,
     RegistryUnavailable,
     RemoteProtocolError,
     StoreError,
@@ -23,6 +24,7 @@ from vgroup.catalogue import GROUPS, CommandGroup
 EXIT_CODES: Final[tuple[tuple[tuple[type[VirtualGroupError], ...], ExitCode], ...]] = (
     ((ConfigurationError, SensorError), ExitCode.USAGE),
     ((BusyError, MasterUnreachableError, RegistryUnavailable, StoreError), ExitCode.UNAVAILABLE),
+    ((RegistryInconsistent,), ExitCode.CHECK_FAILED),
     ((RefusedError, MasterRefusalError, DeviceRevokedError, RemoteProtocolError), ExitCode.REFUSED),
 )
 """Which error ends a command with which status; the first row that fits. Any other is our own mistake."""
