@@ -14,7 +14,6 @@ from group_protocol.frames import (
     decode_slave_frame,
     encode_frame,
 )
-from group_protocol.limits import FRAME_MAX_BYTES
 from group_protocol.records import encode_items
 from tests.support.records import make_checkpoint, make_checkpointed, make_signed
 
@@ -146,4 +145,4 @@ def test_frame_longer_than_the_limit_is_neither_encoded_nor_decoded() -> None:
     with pytest.raises(LocalProtocolError):
         encode_frame(Items((record,) * 4))
     with pytest.raises(DecodingError):
-        decode_slave_frame(b"\x01" + bytes(FRAME_MAX_BYTES))
+        decode_slave_frame(b"\x02" + encode_items([record] * 4))

@@ -199,6 +199,12 @@ def test_repeated_checkpoint_is_acknowledged_and_not_accepted_again() -> None:
     assert (intake.checkpoints, intake.repetitions, intake.refusal) == ((), 1, None)
 
 
+@pytest.mark.parametrize(("first_seq", "last_seq"), [(0, 1), (2, 1)])
+def test_impossible_checkpoint_of_covered_records_is_no_repetition(first_seq: int, last_seq: int) -> None:
+    checkpoint = replace(make_checkpoint(make_checkpointed(1)), first_seq=first_seq, last_seq=last_seq)
+    assert_refused(take([checkpoint], DeviceState(5, 5)), 1, Reason.BAD_RANGE)
+
+
 # Checkpoints
 
 WAITING = [make_checkpointed(seq) for seq in (1, 2, 3)]
@@ -246,6 +252,12 @@ def test_period_of_the_old_epoch_is_closed_after_the_epoch_rose() -> None:
     intake = take([make_checkpoint(*WAITING), make_checkpointed(4, epoch=2)], WAITING_STATE, RULES_EPOCH_2)
     assert intake.refusal is None
     assert intake.state == DeviceState(4, 3, make_period(make_checkpointed(4, epoch=2)))
+
+
+def test_full_period_of_the_old_epoch_does_not_keep_the_new_one_from_beginning() -> None:
+    full = [make_checkpointed(seq) for seq in (1, 2, 3, 4)]
+    later = make_checkpointed(5, epoch=2)
+    assert take([later], take(full).state, RULES_EPOCH_2).state == DeviceState(5, 0, make_period(later))
 
 
 def test_old_periods_checkpoint_is_verified_by_the_key_of_its_epoch() -> None:
