@@ -68,6 +68,7 @@ class Buffer:
         self._random = random
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="buffer")
         self._committing = asyncio.Lock()
+        self._was_committed = asyncio.Event()
         self._uncommitted: deque[BufferedRecord] = deque()
         self._uncommitted_bytes = 0
         self._dropped_in_memory = 0
@@ -111,8 +112,13 @@ class Buffer:
         await self._run(self._file.close)
         self._thread.shutdown()
 
-    def append(self, payload: bytes, receiver: ObjectId) -> int:
+    def append(self, payload: bytes, receiver: ObjectId, *, readings: int = 1) -> int:
         """Number a record and keep it for the next commit. Answers its seq.
+
+        Args:
+            payload: What it says.
+            receiver: To whom.
+            readings: How many readings the payload holds, for the count of acknowledged ones.
 
         Raises:
             BufferFullError: No number is left (after 2^56 records).
@@ -123,7 +129,7 @@ class Buffer:
                 "the device has used up its record numbers", remedy="Rotate to a new device identity."
             )
         self._next_seq = seq + 1
-        record = BufferedRecord(seq, receiver, payload, self.held_now_s())
+        record = BufferedRecord(seq, receiver, payload, readings, self.held_now_s())
         self._uncommitted.append(record)
         self._uncommitted_bytes += record.stored_bytes
         while self._uncommitted_bytes > _UNCOMMITTED_MAX_BYTES and not self._committing.locked():
@@ -148,6 +154,17 @@ class Buffer:
                 self._uncommitted.popleft()
                 self._uncommitted_bytes -= record.stored_bytes
                 self._remember(record)
+            self._was_committed.set()
+
+    @property
+    def is_far_behind(self) -> bool:
+        """Whether so much waits for the disk that the next records may have to be dropped."""
+        return self._uncommitted_bytes > _UNCOMMITTED_MAX_BYTES // 2
+
+    async def wait_for_commit(self) -> None:
+        """Return after the next commit."""
+        self._was_committed.clear()
+        await self._was_committed.wait()
 
     async def read_after(self, seq: int, *, max_records: int, max_bytes: int) -> list[BufferedRecord]:
         """The oldest committed records above ``seq``: at least one if there is one, then up to both bounds.
@@ -201,6 +218,10 @@ class Buffer:
                 self._uncommitted.append(replace(record, seq=self._next_seq))
                 self._next_seq += 1
         return renumbered + len(waiting)
+
+    async def count_acknowledged(self, last_seq: int) -> int:
+        """Readings in records that the master holds, its newest ACK naming ``last_seq``; for the life of the file."""
+        return await self._run(lambda: self._file.count_acknowledged(last_seq))
 
     @property
     def highest_committed(self) -> int:

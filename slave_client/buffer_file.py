@@ -30,7 +30,9 @@ _SET_ASIDE_MAX = 1_000
 _DAMAGE_CODES = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR})
 _SCHEMA = """
 CREATE TABLE opening (id INTEGER PRIMARY KEY, salt BLOB NOT NULL);
-CREATE TABLE record (seq INTEGER PRIMARY KEY, opening INTEGER NOT NULL, held_s REAL NOT NULL, sealed BLOB NOT NULL);
+CREATE TABLE record
+ (seq INTEGER PRIMARY KEY, opening INTEGER NOT NULL, held_s REAL NOT NULL, readings INTEGER NOT NULL,
+  sealed BLOB NOT NULL);
 CREATE TABLE set_aside
  (seq INTEGER PRIMARY KEY, opening INTEGER NOT NULL, reason INTEGER NOT NULL, sealed BLOB NOT NULL);
 CREATE TABLE counter (name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
@@ -46,12 +48,14 @@ class BufferedRecord:
     """A record that waits: what it says and to whom, not yet signed.
 
     Attributes:
+        readings: How many readings the payload holds.
         held_s: The device's running time in seconds when it was put in; no wall clock.
     """
 
     seq: int
     receiver: ObjectId
     payload: bytes = field(repr=False)
+    readings: int
     held_s: float
 
     @property
@@ -70,6 +74,7 @@ class BufferCounts:
     dropped_records: int = 0
     set_aside_records: int = 0
     unreadable_records: int = 0
+    acknowledged_readings: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +127,18 @@ class BufferFile:
             counts = replace(self.counts)
             counts.records += len(records)
             counts.stored_bytes += sum(r.stored_bytes for r in records)
+            counts.acknowledged_readings += self._count_readings(acknowledged_through)
             self._delete(0, acknowledged_through, counts)
             self._drop_beyond_limits(counts, now_held_s)
             next_seq = max(self.next_seq, records[-1].seq + 1 if records else 0)
-            self._set_counters({"next_seq": next_seq, "held_s": now_held_s, "dropped": counts.dropped_records})
+            self._set_counters(
+                {
+                    "next_seq": next_seq,
+                    "held_s": now_held_s,
+                    "dropped": counts.dropped_records,
+                    "acknowledged": counts.acknowledged_readings,
+                }
+            )
             counts.oldest_held_s = self._find_oldest()
             self._database.execute("COMMIT")
         except sqlite3.Error as exc:
@@ -144,9 +157,7 @@ class BufferFile:
         unreadable: list[int] = []
         total_bytes = 0
         try:
-            rows = self._database.execute(
-                "SELECT seq, opening, held_s, sealed FROM record WHERE seq > ? ORDER BY seq LIMIT ?", (seq, max_records)
-            )
+            rows = self._database.execute("SELECT * FROM record WHERE seq > ? ORDER BY seq LIMIT ?", (seq, max_records))
             for row in rows:
                 record = self._open_row(*row)
                 if record is None:
@@ -182,6 +193,13 @@ class BufferFile:
             self._rollback()
             raise _translate(exc, self._path) from exc
         return next_seq - last_seq - 1
+
+    def count_acknowledged(self, last_seq: int) -> int:
+        """Readings that the master holds: those forgotten after its ACK, and those up to ``last_seq`` still here."""
+        try:
+            return self.counts.acknowledged_readings + self._count_readings(last_seq)
+        except sqlite3.Error as exc:
+            raise _translate(exc, self._path) from exc
 
     def set_aside(self, seq: int, reason: int) -> None:
         """Take a refused record out of the way, with the reason.
@@ -245,14 +263,15 @@ class BufferFile:
             dropped_records=int(counters.get("dropped", 0)),
             set_aside_records=int(counters.get("set_aside", 0)),
             unreadable_records=int(counters.get("unreadable", 0)),
+            acknowledged_readings=int(counters.get("acknowledged", 0)),
             oldest_held_s=self._find_oldest(),
         )
         self.next_seq = max(int(counters.get("next_seq", 1)), highest + 1)
         self.held_s = float(counters.get("held_s", 0.0))
 
     def _insert(self, records: Iterable[BufferedRecord]) -> None:
-        rows = ((r.seq, self._opening, r.held_s, self._seal(r)) for r in records)
-        self._database.executemany("INSERT INTO record VALUES (?, ?, ?, ?)", rows)
+        rows = ((r.seq, self._opening, r.held_s, r.readings, self._seal(r)) for r in records)
+        self._database.executemany("INSERT INTO record VALUES (?, ?, ?, ?, ?)", rows)
 
     def _find_oldest(self) -> float | None:
         row = self._database.execute("SELECT held_s FROM record ORDER BY seq LIMIT 1").fetchone()
@@ -284,6 +303,10 @@ class BufferFile:
         if last_dropped:
             counts.dropped_records += self._delete(0, last_dropped, counts)
 
+    def _count_readings(self, last_seq: int) -> int:
+        row = self._database.execute("SELECT total(readings) FROM record WHERE seq <= ?", (last_seq,)).fetchone()
+        return int(row[0])
+
     def _remove_unreadable(self, seqs: Iterable[int]) -> None:
         for seq in seqs:
             self.counts.unreadable_records += self._delete(seq, seq, self.counts)
@@ -296,21 +319,28 @@ class BufferFile:
         return SealingKey(Aead.A256GCM, derive(self._secret, "slave buffer", salt))
 
     def _seal(self, record: BufferedRecord) -> bytes:
-        return self._keys[self._opening].seal(record.seq, u64(record.seq), record.receiver + record.payload)
+        return self._keys[self._opening].seal(
+            record.seq, _associated(record.seq, record.readings), record.receiver + record.payload
+        )
 
-    def _open_row(self, seq: int, opening: int, held_s: float, sealed: bytes) -> BufferedRecord | None:
+    def _open_row(self, seq: int, opening: int, held_s: float, readings: int, sealed: bytes) -> BufferedRecord | None:
         key = self._keys.get(opening)
         if key is None or len(sealed) < OBJECT_ID_BYTES:
             return None
         try:
-            plain = key.open(seq, u64(seq), sealed)
+            plain = key.open(seq, _associated(seq, readings), sealed)
         except VerificationError:
             return None
-        return BufferedRecord(seq, ObjectId(plain[:OBJECT_ID_BYTES]), plain[OBJECT_ID_BYTES:], held_s)
+        return BufferedRecord(seq, ObjectId(plain[:OBJECT_ID_BYTES]), plain[OBJECT_ID_BYTES:], readings, held_s)
 
     def _rollback(self) -> None:
         if self._database.in_transaction:
             self._database.execute("ROLLBACK")
+
+
+def _associated(seq: int, readings: int) -> bytes:
+    """What a row's seal covers besides its content."""
+    return u64(seq) + u64(readings)
 
 
 def _touch_private(path: Path) -> None:

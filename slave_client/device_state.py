@@ -35,7 +35,7 @@ class Enrolment:
 
     Attributes:
         address: The device's address that the token names.
-        epoch: The group's epoch when last heard.
+        sending_epoch: The epoch under which records were last sent: what waits for a checkpoint belongs to it.
     """
 
     gid: GroupId
@@ -45,7 +45,7 @@ class Enrolment:
     master_oid: ObjectId
     chain_id: int
     contract: Address
-    epoch: int
+    sending_epoch: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ class DeviceState:
                 "master_oid": place.master_oid.hex(),
                 "chain_id": place.chain_id,
                 "contract": place.contract.hex(),
-                "epoch": place.epoch,
+                "sending_epoch": place.sending_epoch,
             }
         return fields
 
@@ -133,7 +133,7 @@ def _enrolment(fields: dict[str, object]) -> Enrolment:
         parse_object_id(_hex(fields, "master_oid")),
         _integer(fields, "chain_id"),
         parse_address(_hex(fields, "contract")),
-        _integer(fields, "epoch"),
+        _integer(fields, "sending_epoch"),
     )
 
 

@@ -1,6 +1,6 @@
 """Errors that only a slave can have; everything else is in :mod:`group_protocol.errors`."""
 
-from group_protocol.errors import ConfigurationError, VirtualGroupError
+from group_protocol.errors import ConfigurationError, StoreError, VirtualGroupError
 
 
 class KeyStoreError(ConfigurationError):
@@ -19,7 +19,7 @@ class MasterRefusalError(VirtualGroupError):
     """The uniform refusal (``docs/protocol.md`` §2): unsigned, so it proves nothing about who sent it or why."""
 
 
-class StreamClosedError(VirtualGroupError):
+class StreamClosedError(MasterUnreachableError):
     """The stream ended; a new session is needed.
 
     Attributes:
@@ -39,5 +39,9 @@ class SensorError(VirtualGroupError):
     """A sensor is not there or gives no usable reading."""
 
 
-class BufferFullError(VirtualGroupError):
+class BufferFullError(StoreError):
     """The buffer cannot keep a record: the disk refuses and the memory in front of it is at its bound."""
+
+
+class MembershipLostError(MasterRefusalError):
+    """The master takes nothing from this device any more; the next M4 says why."""

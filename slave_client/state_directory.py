@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import os
 import stat
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -12,6 +13,8 @@ from slave_client.errors import DeviceBusyError, KeyStoreError
 
 _LOOSE_BITS = 0o077
 _TEMPORARY_SUFFIX = ".new"
+_LOCK_ATTEMPTS = 4
+_LOCK_RETRY_S = 0.05
 _FILE_MAX_BYTES = 65_536
 
 
@@ -52,14 +55,12 @@ class StateDirectory:
     def __enter__(self) -> Self:
         self.create()
         lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as exc:
+        if not _lock_soon(lock):
             os.close(lock)
             raise DeviceBusyError(
                 f"another process is using {self.path}",
                 remedy="Stop the running slave first (Ctrl-C, or systemctl stop), or choose another --state-dir.",
-            ) from exc
+            )
         self._lock = lock
         for leftover in self.path.glob(f"*{_TEMPORARY_SUFFIX}"):
             leftover.unlink()
@@ -136,9 +137,36 @@ def replace_file(path: Path, content: bytes, *, is_durable: bool = True) -> None
         _sync_directory(path.parent)
 
 
+def is_in_use(path: Path) -> bool:
+    """Whether a process holds the right to change the directory."""
+    try:
+        lock = os.open(path / "lock", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(lock)
+    return False
+
+
 def damage_remedy(path: Path) -> str:
     """What to do about a file that cannot be read."""
     return f"Restore {path.name} from a backup; without one, move {path.parent} away and pair the device anew."
+
+
+def _lock_soon(lock: int) -> bool:
+    """Take the lock; a look by :func:`is_in_use` may be in the way for an instant."""
+    for _ in range(_LOCK_ATTEMPTS):
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            time.sleep(_LOCK_RETRY_S)
+        else:
+            return True
+    return False
 
 
 def _sync_directory(path: Path) -> None:

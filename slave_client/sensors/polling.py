@@ -22,6 +22,8 @@ class PollingSensor:
         clock: Time stamps for the readings.
     """
 
+    is_recording = False
+
     def __init__(
         self, label: str, read: Callable[[], list[tuple[str, float, str | None]]], period_s: float, clock: Clock
     ) -> None:

@@ -14,9 +14,11 @@ class Sensor(Protocol):
 
     Attributes:
         label: What the status and the log call it.
+        is_recording: Whether it ends, and must not begin again by itself after an error.
     """
 
     label: str
+    is_recording: bool
 
     async def check(self) -> None:
         """Look once whether the source is there. Raises SensorError with what to do."""

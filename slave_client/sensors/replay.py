@@ -55,6 +55,8 @@ class ReplaySensor:
         clock: Pace and time stamps.
     """
 
+    is_recording = True
+
     def __init__(
         self, recording: Recording, *, name: str, unit: str | None, speed: float, repeats: bool, clock: Clock
     ) -> None:
@@ -97,7 +99,7 @@ class ReplaySensor:
 
 
 def make_replay_sensor(options: SensorOptions, clock: Clock) -> ReplaySensor:
-    """``replay``: ``path``, ``column``, ``rate_hz`` or ``time`` + ``time_unit``, ``speed``, ``repeat``, ``name``, ``unit``.
+    """``replay``: ``path``, ``rate_hz`` or ``time`` with ``time_unit``, ``column``, ``speed``, ``repeat``, ``name``.
 
     Raises:
         ConfigurationError: An option is missing, wrong or unknown.

@@ -1,0 +1,140 @@
+"""``vgroup slave``: the device's commands. Nothing heavy is imported before a command needs it."""
+
+import asyncio
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from group_protocol.errors import ConfigurationError
+from group_protocol.exit_codes import ExitCode
+from slave_client.config import SensorConfig, SlaveConfig, load_config
+from slave_client.sensors.catalogue import list_sensors, parse_sensor_text
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
+
+_StateDir = Annotated[
+    Path | None, typer.Option(help="Keys, state and buffer. Default: $VGROUP_SLAVE_DIR or ~/.local/state/vgroup/slave.")
+]
+_Config = Annotated[
+    Path | None, typer.Option("--config", help="TOML file. Default: slave.toml in the state directory.")
+]
+_Suites = Annotated[
+    str | None, typer.Option(help="Key-exchange suites to offer, the preferred first: H1,E1 or H1 or E1 or R1.")
+]
+_AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command("join")
+def join_command(
+    pairing_string: Annotated[str, typer.Argument(metavar="STRING", help="What `vgroup device invite` printed.")],
+    *,
+    state_dir: _StateDir = None,
+    config_file: _Config = None,
+    suites: _Suites = None,
+    patience_s: Annotated[
+        float, typer.Option(help="Seconds to go on trying while the master cannot be reached.")
+    ] = 30.0,
+    as_json: _AsJson = False,
+) -> None:
+    """Pair with a master, get its token, and associate through the contract. Safe to run again at any time."""
+    from slave_client.composition import join  # noqa: PLC0415 - aiohttp is loaded by the commands that need it
+
+    config = load_config(state_dir=state_dir, config_file=config_file, options={"suites": suites})
+    fields = asyncio.run(join(config, pairing_string, patience_s=patience_s, report=_say))
+    if as_json:
+        typer.echo(json.dumps(fields))
+        return
+    typer.echo(f"This device is {fields['object_id']} in group {fields['group']}.")
+    typer.echo("Next: vgroup slave run --sensor psutil")
+
+
+@app.command("run")
+def run_command(  # noqa: PLR0913 - Typer makes an option of each parameter
+    *,
+    sensors: Annotated[
+        list[str] | None,
+        typer.Option("--sensor", help="KIND:OPTION=VALUE,… (repeatable); see `vgroup slave sensors`."),
+    ] = None,
+    via: Annotated[str | None, typer.Option(help="stream or data.")] = None,
+    speed: Annotated[float | None, typer.Option(help="Replay recordings so many times as fast.")] = None,
+    state_dir: _StateDir = None,
+    config_file: _Config = None,
+    suites: _Suites = None,
+    batch_readings: Annotated[int | None, typer.Option(help="Most readings in a record.")] = None,
+    batch_s: Annotated[float | None, typer.Option(help="Most seconds that a record gathers readings.")] = None,
+    status_file: Annotated[Path | None, typer.Option(help="Write the status here, twice a second.")] = None,
+    ready_file: Annotated[Path | None, typer.Option(help="Write the status here once the first ACK has come.")] = None,
+    stays: Annotated[bool, typer.Option("--stay", help="Go on when all recordings have ended.")] = False,
+) -> None:
+    """Measure, and deliver to the master, until stopped. Without a master the readings wait in the buffer."""
+    from slave_client.composition import RunFiles, run  # noqa: PLC0415 - as above
+
+    options = {
+        "via": via,
+        "suites": suites,
+        "batch_readings": batch_readings,
+        "batch_s": batch_s,
+        "status_s": None if status_file is None else 0.5,
+        "sensors": tuple(SensorConfig(*parse_sensor_text(text)) for text in sensors) if sensors else None,
+    }
+    config = load_config(state_dir=state_dir, config_file=config_file, options=options)
+    if speed is not None:
+        config = _with_speed(config, speed)
+    files = RunFiles(ready_file, status_file)
+    if asyncio.run(run(config, files, ends_with_sensors=not stays, report=_say)):
+        raise typer.Exit(ExitCode.INTERRUPTED)
+
+
+@app.command("status")
+def status_command(
+    *,
+    state_dir: _StateDir = None,
+    status_file: Annotated[Path | None, typer.Option(help="Where the daemon was told to write it.")] = None,
+    as_json: _AsJson = False,
+) -> None:
+    """Show who this device is, what its daemon does, and how full its buffer is."""
+    from slave_client.inspection import read_device_status, status_lines  # noqa: PLC0415 - as above
+
+    config = load_config(state_dir=state_dir, config_file=None, options={})
+    fields = read_device_status(config.state_dir, status_file)
+    typer.echo(json.dumps(fields, indent=1) if as_json else "\n".join(status_lines(fields)))
+
+
+@app.command("rotate")
+def rotate_command(*, state_dir: _StateDir = None, config_file: _Config = None, as_json: _AsJson = False) -> None:
+    """Change the device's key in the contract. Its id and its membership stay. Stop the running slave first."""
+    from slave_client.composition import rotate  # noqa: PLC0415 - as above
+
+    config = load_config(state_dir=state_dir, config_file=config_file, options={})
+    fields = asyncio.run(rotate(config, report=_say))
+    typer.echo(json.dumps(fields) if as_json else f"This device's address is now {fields['address']}.")
+
+
+@app.command("sensors")
+def sensors_command(*, as_json: _AsJson = False) -> None:
+    """List the sensors and their options."""
+    sensors = list_sensors()
+    if as_json:
+        typer.echo(json.dumps(sensors))
+        return
+    for name, summary in sensors.items():
+        typer.echo(f"{name:8} {summary.replace('``', '').removeprefix(f'{name}: ')}")
+
+
+def _with_speed(config: SlaveConfig, speed: float) -> SlaveConfig:
+    """Every recording at this speed."""
+    if not speed > 0:
+        raise ConfigurationError(f"--speed {speed} is not above zero", remedy="Say 10 for ten times as fast.")
+    sensors = tuple(
+        replace(sensor, options={**sensor.options, "speed": str(speed)}) if sensor.kind == "replay" else sensor
+        for sensor in config.sensors
+    )
+    return replace(config, sensors=sensors)
+
+
+def _say(line: str) -> None:
+    """A step as it happens, on standard error, so that standard output stays clean for the answer."""
+    typer.echo(line, err=True)

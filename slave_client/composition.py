@@ -1,0 +1,211 @@
+"""Builds the slave's parts and runs them: what each command does once its arguments are read."""
+
+import asyncio
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from group_protocol.errors import BusyError, ConfigurationError
+from group_protocol.pairing import PairingString, parse_pairing_string
+from group_protocol.ports import Clock, Random
+from slave_client.backoff import Backoff
+from slave_client.batching import BatchRules
+from slave_client.buffer import Buffer
+from slave_client.buffer_file import BufferLimits
+from slave_client.config import SlaveConfig
+from slave_client.daemon import Daemon, DaemonOptions
+from slave_client.device_state import DeviceState, JoinStep
+from slave_client.errors import DeviceRevokedError, KeyStoreError, MasterRefusalError, MasterUnreachableError
+from slave_client.joining import Joining, Offer
+from slave_client.keystore import DeviceKeys, KeyStore
+from slave_client.processor import preferred_aeads
+from slave_client.rotation import Rotation
+from slave_client.sensors.catalogue import make_sensor
+from slave_client.sensors.ports import Sensor
+from slave_client.state_directory import StateDirectory
+from slave_client.status import STATUS_FILE, describe_device
+from slave_client.system import SystemClock, SystemRandom
+from slave_client.transport import Transport
+
+Report = Callable[[str], None]
+_NEW_CODE = "The code may be used up, expired or locked: ask for a new one (vgroup device invite)."
+
+
+@dataclass(frozen=True, slots=True)
+class RunFiles:
+    """Files that others may follow. None: not wanted, or in the state directory."""
+
+    ready: Path | None = None
+    status: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Device:
+    """An existing device, loaded."""
+
+    store: KeyStore
+    keys: DeviceKeys
+    state: DeviceState
+
+    def joining(self, config: SlaveConfig, random: Random, report: Report) -> Joining:
+        offer = Offer(config.suites, preferred_aeads())
+        return Joining(self.store, self.keys, self.state, offer=offer, random=random, report=report)
+
+    def transport(self) -> Transport:
+        return Transport(self.state.host, self.state.port)
+
+
+async def join(config: SlaveConfig, pairing_text: str, *, patience_s: float, report: Report) -> dict[str, object]:
+    """Pair, enrol and associate, or go on where an earlier join stopped. Answers the device as JSON fields.
+
+    Args:
+        config: The settings.
+        pairing_text: What ``vgroup device invite`` printed.
+        patience_s: How long to go on trying while the master cannot be reached.
+        report: Called with one line after each step.
+
+    Raises:
+        VirtualGroupError: Of every kind; each says what to do.
+    """
+    pairing = parse_pairing_string(pairing_text)
+    clock, random = SystemClock(), SystemRandom()
+    with StateDirectory(config.state_dir) as directory:
+        device = await asyncio.to_thread(_take_pairing, KeyStore(directory), pairing, random)
+        joining = device.joining(config, random, report)
+        report(f"paired with master 0x{device.state.master.hex()} at {device.state.host}:{device.state.port}")
+        backoff = Backoff(random, longest_s=10.0)
+        gives_up_s = clock.monotonic_s() + patience_s
+        while True:
+            try:
+                async with device.transport() as transport:
+                    await joining.associate(transport, await joining.open_session(transport))
+                return describe_device(joining.state)
+            except (MasterUnreachableError, BusyError) as exc:
+                wait_s = backoff.next_wait_s()
+                if clock.monotonic_s() + wait_s > gives_up_s:
+                    raise
+                report(f"{exc}; trying again")
+                await asyncio.sleep(wait_s)
+            except MasterRefusalError as exc:
+                if joining.state.step is JoinStep.PAIRED:
+                    raise MasterRefusalError(str(exc), remedy=_NEW_CODE) from exc
+                raise
+
+
+async def run(config: SlaveConfig, files: RunFiles, *, ends_with_sensors: bool, report: Report) -> bool:
+    """Measure and deliver until stopped. Answers whether Ctrl-C was the end.
+
+    Raises:
+        VirtualGroupError: Of every kind; each says what to do.
+    """
+    clock, random = SystemClock(), SystemRandom()
+    sensors = await _make_sensors(config, clock)
+    with StateDirectory(config.state_dir) as directory:
+        device = await asyncio.to_thread(_load_device, KeyStore(directory))
+        if device.state.step is JoinStep.REVOKED:
+            raise DeviceRevokedError("this device is revoked", remedy="Pair it as a new one with a fresh --state-dir.")
+        buffer = await _open_buffer(config, directory, device, clock, random)
+        if buffer.damage:
+            report(buffer.damage)
+        daemon = Daemon(
+            joining=device.joining(config, random, report),
+            make_transport=device.transport,
+            buffer=buffer,
+            sensors=sensors,
+            options=DaemonOptions(
+                via=config.via,
+                batch=BatchRules(config.batch_readings, config.batch_s, config.commit_s),
+                backoff_longest_s=config.backoff_longest_s,
+                status_file=files.status or config.state_dir / STATUS_FILE,
+                status_s=config.status_s,
+                ready_file=files.ready,
+                ends_with_sensors=ends_with_sensors,
+            ),
+            clock=clock,
+            random=random,
+        )
+        stop = asyncio.Event()
+        caught = _stop_on_signals(stop)
+        await daemon.run(stop)
+        return signal.SIGINT in caught
+
+
+async def rotate(config: SlaveConfig, *, report: Report) -> dict[str, object]:
+    """Change the device's key. Answers the device as JSON fields. Raises VirtualGroupError of every kind."""
+    clock, random = SystemClock(), SystemRandom()
+    with StateDirectory(config.state_dir) as directory:
+        device = await asyncio.to_thread(_load_device, KeyStore(directory))
+        joining = device.joining(config, random, report)
+        buffer = await _open_buffer(config, directory, device, clock, random)
+        try:
+            rotation = Rotation(joining, device.store, buffer, clock=clock, random=random, report=report)
+            async with device.transport() as transport:
+                await rotation.run(transport, device.keys.signing.address)
+        finally:
+            await buffer.close()
+        return describe_device(joining.state)
+
+
+def _take_pairing(store: KeyStore, pairing: PairingString, random: Random) -> _Device:
+    """Put the pairing on the disk beside what is there: a finished join keeps its place and learns the new host."""
+    state = store.load_state()
+    if state is not None and state.master != pairing.master:
+        raise ConfigurationError(
+            f"this device belongs to another master (0x{state.master.hex()})",
+            remedy="Use another --state-dir for another group.",
+        )
+    keys = store.load_keys()
+    if keys is None:
+        if state is not None:
+            raise KeyStoreError("the device's key is missing", remedy="Restore device.json, or pair anew.")
+        keys = store.make_keys(random)
+    if state is None:
+        state = DeviceState(JoinStep.PAIRED, pairing.master, pairing.host, pairing.port, pairing.code)
+    else:
+        code = pairing.code if state.step is JoinStep.PAIRED else None
+        state = replace(state, host=pairing.host, port=pairing.port, code=code)
+    store.store_state(state)
+    return _Device(store, keys, state)
+
+
+def _load_device(store: KeyStore) -> _Device:
+    state, keys = store.load_state(), store.load_keys()
+    if state is None or keys is None:
+        raise ConfigurationError(
+            "this device has not been paired", remedy="Run vgroup slave join with the string from vgroup device invite."
+        )
+    return _Device(store, keys, state)
+
+
+async def _open_buffer(
+    config: SlaveConfig, directory: StateDirectory, device: _Device, clock: Clock, random: Random
+) -> Buffer:
+    limits = BufferLimits(int(config.buffer_max_mb * 1_000_000), config.buffer_max_hours * 3_600)
+    return await Buffer.open(directory, device.keys.storage_secret, limits=limits, clock=clock, random=random)
+
+
+async def _make_sensors(config: SlaveConfig, clock: Clock) -> list[Sensor]:
+    if not config.sensors:
+        raise ConfigurationError(
+            "no sensor is configured", remedy="Name one, for example --sensor psutil; see vgroup slave sensors."
+        )
+    sensors = [make_sensor(sensor.kind, sensor.options, clock) for sensor in config.sensors]
+    for sensor in sensors:
+        await sensor.check()
+    return sensors
+
+
+def _stop_on_signals(stop: asyncio.Event) -> list[signal.Signals]:
+    """SIGTERM and SIGINT stop in good order; a second one stops at once. Answers a list of those that came."""
+    caught: list[signal.Signals] = []
+    loop = asyncio.get_running_loop()
+
+    def note(which: signal.Signals) -> None:
+        caught.append(which)
+        loop.remove_signal_handler(which)
+        stop.set()
+
+    for which in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(which, note, which)
+    return caught

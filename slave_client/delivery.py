@@ -1,0 +1,224 @@
+"""Carrying the outbox's frames to the master, over /stream or /data (``docs/protocol.md`` §5, §6)."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from group_protocol.channels import SlaveSession
+from group_protocol.errors import BusyError, DecodingError, Reason
+from group_protocol.frames import Ack, Close, MasterFrame, Open, Resume, decode_master_frame, encode_frame
+from group_protocol.limits import GENERATION_MAX_AGE_S
+from group_protocol.messages import SealedAnswer
+from group_protocol.ports import Clock
+from slave_client.errors import MembershipLostError, StreamClosedError
+from slave_client.joining import OpenSession
+from slave_client.outbox import FRAME_TARGET_BYTES, Outbox, Verdict
+from slave_client.transport import Stream, Transport
+
+_FIRST_ACK_TIMEOUT_S: Final = 15.0
+_ACKS_WAITING_MAX: Final = 1_024
+_LIFETIME_SHARE: Final = 0.95
+"""Of a session's lifetime after which the slave leaves, before the master has to end it."""
+
+
+@dataclass(slots=True)
+class Signals:
+    """How the rest of the daemon speaks with a delivery.
+
+    Attributes:
+        more: Set when there is something new to look at: a record was committed, an ACK came, closing began.
+        closing: Set when the session should end once everything is delivered.
+        note_ack: Called with each ACK.
+        begin_epoch: Notes on the disk that a new epoch is in use.
+    """
+
+    note_ack: Callable[[Ack], None]
+    begin_epoch: Callable[[int], Awaitable[None]]
+    more: asyncio.Event = field(default_factory=asyncio.Event)
+    closing: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class _Lifetime:
+    """When a session has to be left, and when its stream takes a new key generation."""
+
+    def __init__(self, clock: Clock, session_lifetime_s: int) -> None:
+        self._clock = clock
+        self._ends_s = clock.monotonic_s() + session_lifetime_s * _LIFETIME_SHARE
+        self._generation_ends_s = clock.monotonic_s() + GENERATION_MAX_AGE_S
+
+    @property
+    def left_s(self) -> float:
+        return self._ends_s - self._clock.monotonic_s()
+
+    def is_generation_old(self) -> bool:
+        """Whether the hour is over; asking begins the next one."""
+        if self._clock.monotonic_s() < self._generation_ends_s:
+            return False
+        self._generation_ends_s = self._clock.monotonic_s() + GENERATION_MAX_AGE_S
+        return True
+
+
+async def deliver_by_data(
+    transport: Transport, opened: OpenSession, outbox: Outbox, signals: Signals, clock: Clock
+) -> bool:
+    """POST one frame after the other until closing is asked for and all is delivered, or the lifetime is over.
+
+    Returns:
+        Whether all is delivered.
+
+    Raises:
+        MembershipLostError, BusyError, MasterUnreachableError, MasterRefusalError: As they say.
+        RemoteProtocolError, StoreError: As they say.
+    """
+    ticket, session = opened.ticket, opened.session
+    lifetime = _Lifetime(clock, ticket.terms.session_lifetime_s)
+    repetition = await outbox.find_repetition(ticket.last_seq)
+    if repetition is None:
+        first = Ack(ticket.last_seq, ticket.last_seq, FRAME_TARGET_BYTES, ticket.epoch)
+    else:
+        ack = await _ask_on_data(transport, session, repetition)
+        _require_membership(ack)
+        first = replace(ack, refused_seq=0, reason=Reason.NONE)
+    await outbox.begin(first)
+    signals.note_ack(first)
+    while lifetime.left_s > 0:
+        signals.more.clear()
+        await _begin_epoch_if_due(outbox, signals)
+        frame = await outbox.next_frame(closes_period=signals.closing.is_set())
+        if frame is not None:
+            if lifetime.is_generation_old():
+                session.data.begin_generation()
+            ack = await _ask_on_data(transport, session, frame)
+            signals.note_ack(ack)
+            _judge(await outbox.take_ack(ack), ack)
+        elif signals.closing.is_set() and outbox.is_drained:
+            return True
+        elif outbox.epoch_to_begin is None:
+            await _wait_for_more(signals, outbox, lifetime)
+    return False
+
+
+async def deliver_by_stream(
+    stream: Stream, opened: OpenSession, outbox: Outbox, signals: Signals, clock: Clock
+) -> bool:
+    """Send frames and take ACKs as they come, until closing is asked for and all is delivered, or the lifetime is over.
+
+    Returns:
+        Whether all is delivered.
+
+    Raises:
+        StreamClosedError: The stream broke, or the master closed it.
+        MembershipLostError, BusyError, RemoteProtocolError, StoreError: As they say.
+    """
+    session = opened.session
+    lifetime = _Lifetime(clock, opened.ticket.terms.session_lifetime_s)
+    await stream.send(session.stream_opening(encode_frame(Open())))
+    acks: asyncio.Queue[Ack] = asyncio.Queue(_ACKS_WAITING_MAX)
+    reader = asyncio.create_task(_read_acks(stream, session, acks, signals.more))
+    try:
+        async with asyncio.timeout(_FIRST_ACK_TIMEOUT_S):
+            first = await _next_ack(acks, reader)
+        await outbox.begin(first)
+        signals.note_ack(first)
+        while lifetime.left_s > 0:
+            signals.more.clear()
+            await _take_acks(stream, session, outbox, acks, signals)
+            await _begin_epoch_if_due(outbox, signals)
+            frame = await outbox.next_frame(closes_period=signals.closing.is_set())
+            if frame is not None:
+                if lifetime.is_generation_old():
+                    session.stream_out.begin_generation()
+                await stream.send(session.stream_out.seal(frame))
+            elif signals.closing.is_set() and outbox.is_drained:
+                break
+            elif reader.done() and acks.empty():
+                reader.result()
+            elif outbox.epoch_to_begin is None:
+                await _wait_for_more(signals, outbox, lifetime)
+        await stream.send(session.stream_out.seal(encode_frame(Close(Reason.NONE))))
+        return signals.closing.is_set() and outbox.is_drained
+    except TimeoutError as exc:
+        raise StreamClosedError("the master did not answer OPEN in time") from exc
+    finally:
+        reader.cancel()
+        with contextlib.suppress(asyncio.CancelledError, Exception):
+            await reader
+        await stream.close()
+
+
+async def _read_acks(stream: Stream, session: SlaveSession, acks: asyncio.Queue[Ack], more: asyncio.Event) -> None:
+    """Open what the master sends. Ends with an exception only: the stream's end, or a frame that is wrong."""
+    try:
+        while True:
+            frame = _decode(session.stream_in.open(await stream.receive()))
+            if isinstance(frame, Close):
+                may_retry = frame.reason is not Reason.OBJECT_REVOKED
+                raise StreamClosedError(f"the master closed the stream: {frame.reason.name}", may_retry=may_retry)
+            await acks.put(frame)
+            more.set()
+    finally:
+        more.set()
+
+
+async def _next_ack(acks: asyncio.Queue[Ack], reader: asyncio.Task[None]) -> Ack:
+    waiting = asyncio.create_task(acks.get())
+    await asyncio.wait({waiting, reader}, return_when=asyncio.FIRST_COMPLETED)
+    if not waiting.done():
+        waiting.cancel()
+        reader.result()
+    return await waiting
+
+
+async def _take_acks(
+    stream: Stream, session: SlaveSession, outbox: Outbox, acks: asyncio.Queue[Ack], signals: Signals
+) -> None:
+    while not acks.empty():
+        ack = acks.get_nowait()
+        signals.note_ack(ack)
+        verdict = await outbox.take_ack(ack)
+        _judge(verdict, ack)
+        if verdict is Verdict.RESUME:
+            await stream.send(session.stream_out.seal(encode_frame(Resume(ack.refused_seq))))
+
+
+async def _ask_on_data(transport: Transport, session: SlaveSession, frame: bytes) -> Ack:
+    request = session.data.seal_request(frame)
+    body = await transport.post_twice("/data", request.to_body())
+    answer = _decode(session.data.open_answer(request.seq, SealedAnswer.from_body(body)))
+    if not isinstance(answer, Ack):
+        raise DecodingError("the answer of /data is no ACK")
+    # One request, one answer: that is flow control enough, and no unasked ACK could lift a credit of nothing.
+    return replace(answer, credit_bytes=max(answer.credit_bytes, FRAME_TARGET_BYTES))
+
+
+def _decode(plaintext: bytes) -> MasterFrame:
+    return decode_master_frame(plaintext)
+
+
+async def _begin_epoch_if_due(outbox: Outbox, signals: Signals) -> None:
+    epoch = outbox.epoch_to_begin
+    if epoch is not None:
+        await signals.begin_epoch(epoch)
+        outbox.begin_epoch(epoch)
+
+
+async def _wait_for_more(signals: Signals, outbox: Outbox, lifetime: _Lifetime) -> None:
+    checkpoint_s = outbox.wait_s()
+    wait_s = min(lifetime.left_s, GENERATION_MAX_AGE_S if checkpoint_s is None else checkpoint_s)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(max(0.0, wait_s)):
+            await signals.more.wait()
+
+
+def _require_membership(ack: Ack) -> None:
+    if ack.reason is Reason.NOT_A_MEMBER:
+        raise MembershipLostError("the master no longer counts this device as a member")
+
+
+def _judge(verdict: Verdict, ack: Ack) -> None:
+    if verdict is Verdict.NOT_A_MEMBER:
+        raise MembershipLostError("the master no longer counts this device as a member")
+    if verdict is Verdict.BACK_OFF:
+        raise BusyError(f"the master cannot take records now: {ack.reason.name}", retry_after_s=2)

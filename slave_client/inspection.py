@@ -1,0 +1,72 @@
+"""Looking at a device from outside, whether or not its daemon runs. Changes nothing."""
+
+import time
+from pathlib import Path
+
+from slave_client.device_state import JoinStep
+from slave_client.keystore import KeyStore
+from slave_client.state_directory import StateDirectory, is_in_use
+from slave_client.states import State
+from slave_client.status import STATUS_FILE, describe_device, read_status
+
+
+def read_device_status(state_dir: Path, status_file: Path | None) -> dict[str, object]:
+    """What the files tell: the device's own state, and the daemon's as it last wrote it. Raises KeyStoreError."""
+    unpaired: dict[str, object] = {"state": State.UNPAIRED.value, "is_running": False}
+    if not state_dir.exists():
+        return unpaired
+    directory = StateDirectory(state_dir)
+    directory.check()
+    device = KeyStore(directory).load_state()
+    if device is None:
+        return unpaired
+    is_running = is_in_use(state_dir)
+    written = read_status(status_file or state_dir / STATUS_FILE) or {}
+    fields: dict[str, object] = {**written, **describe_device(device), "is_running": is_running}
+    if device.step is JoinStep.REVOKED:
+        fields["state"] = State.REVOKED.value
+    elif not is_running or "state" not in fields:
+        fields["state"] = State.STOPPED.value
+    return fields
+
+
+def status_lines(fields: dict[str, object]) -> list[str]:
+    """The status for people."""
+    lines = [f"state      {fields['state']}{_since(fields.get('since_unix_s'))}"]
+    if fields["state"] == State.UNPAIRED.value:
+        return [*lines, "Next: vgroup slave join STRING"]
+    lines += [
+        f"device     {fields['object_id'] or '-'}  (shown as {fields['display_id'] or '-'}, {fields['join_step']})",
+        f"group      {fields['group'] or '-'}",
+        f"master     {fields['master']} at {fields['endpoint']}",
+    ]
+    buffer, ack, error = fields.get("buffer"), fields.get("last_ack"), fields.get("last_error")
+    if isinstance(buffer, dict):
+        lines.append(
+            f"buffer     {buffer['records']} records, {buffer['stored_bytes']:,} of {buffer['max_bytes']:,} bytes; "
+            f"lost: {buffer['dropped_records']} dropped, {buffer['set_aside_records']} set aside, "
+            f"{buffer['unreadable_records']} unreadable"
+        )
+        if buffer["damage"]:
+            lines.append(f"           {buffer['damage']}")
+    if isinstance(ack, dict):
+        lines.append(
+            f"last ack   record {ack['last_seq']}, evidence to {ack['evidence_seq']}, epoch {ack['epoch']}"
+            f"{_since(ack['at_unix_s'])}"
+        )
+    if isinstance(error, dict):
+        lines.append(f"last error {error['message']}{_since(error['at_unix_s'])}")
+        if error["remedy"]:
+            lines.append(f"           {error['remedy']}")
+    return lines
+
+
+def _since(unix_s: object) -> str:
+    """How long ago, in the coarsest unit that says enough."""
+    if not isinstance(unix_s, int | float):
+        return ""
+    age_s = max(0, int(time.time() - unix_s))
+    for unit, length_s in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if age_s >= 2 * length_s:
+            return f", {age_s // length_s} {unit} ago"
+    return f", {age_s} s ago"

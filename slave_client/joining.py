@@ -1,0 +1,211 @@
+"""Joining a group in steps, each on the disk before the next (``docs/protocol.md`` §3, §4, §7; paper section 4.2).
+
+A kill at any instant leaves the last finished step; starting again goes on from there::
+
+    PAIRED      pairing string known             → M1–M4 with the pairing proof
+    ENROLLED    master knows us, token in hand   → M1–M4, then M5/M6 until the receipt stands
+    ASSOCIATED  in the contract                  → M1–M4 open a session, nothing else
+    REVOKED     the end
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+
+from group_protocol.channels import SlaveSession
+from group_protocol.crypto.aead import Aead
+from group_protocol.crypto.keys import PrivateKey
+from group_protocol.errors import RefusedError
+from group_protocol.handshake.slave import SlaveHandshake
+from group_protocol.messages import CookieChallenge, SealedAnswer, parse_keys_session_answer
+from group_protocol.ports import Random, RegistryIdentity
+from group_protocol.suites import Suite
+from group_protocol.tickets import AssociationCall, MembershipState, RegistryResult, Ticket
+from group_protocol.typed_data import TypedDataDomain
+from slave_client.device_state import DeviceState, Enrolment, JoinStep
+from slave_client.errors import DeviceRevokedError, MasterRefusalError
+from slave_client.keystore import DeviceKeys, KeyStore
+from slave_client.transport import Transport
+
+_POLL_S = 1.0
+"""Between two questions while the contract's receipt is pending; the master itself waits up to 20 s."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSession:
+    """An established session with all that is needed to use it.
+
+    Attributes:
+        key: The device key that the session stands under.
+    """
+
+    ticket: Ticket
+    session: SlaveSession
+    key: PrivateKey
+    domain: TypedDataDomain
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What the slave offers in M1, the preferred first."""
+
+    suites: tuple[Suite, ...]
+    aeads: tuple[Aead, ...]
+
+
+class Joining:
+    """Takes a device from its pairing string to an open session, from wherever it stands.
+
+    Args:
+        store: The device's files.
+        keys: Its keys, loaded before.
+        state: Where it stands, loaded before.
+        offer: Suites and AEADs.
+        random: For nonces and ephemeral keys.
+        report: Called with one line after each step, for people.
+        pause: Waits so many seconds (asyncio.sleep, but for tests).
+    """
+
+    def __init__(
+        self,
+        store: KeyStore,
+        keys: DeviceKeys,
+        state: DeviceState,
+        *,
+        offer: Offer,
+        random: Random,
+        report: Callable[[str], None],
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._store = store
+        self._keys = keys
+        self._offer = offer
+        self._random = random
+        self._report = report
+        self._pause = pause
+        self.state = state
+
+    async def open_session(self, transport: Transport) -> OpenSession:
+        """M1–M4.
+
+        While a rotation is under way the master may know us by either key: the new one is tried first, and a refusal
+        proves nothing (§7.1).
+
+        Raises:
+            MasterRefusalError: The master admits none of our keys.
+            DeviceRevokedError: It says that we are revoked.
+            RemoteProtocolError: Somebody answered who is not the master, or not in the right way.
+            MasterUnreachableError, BusyError, KeyStoreError: As they say.
+        """
+        if self.state.step is JoinStep.REVOKED:
+            raise self._revoked()
+        candidate = await asyncio.to_thread(self._store.load_candidate)
+        if candidate is not None and candidate.was_asked:
+            try:
+                opened = await self._exchange(transport, candidate.signing)
+            except MasterRefusalError:
+                return await self._exchange(transport, self._keys.signing)
+            self._keys = await asyncio.to_thread(self._store.adopt_candidate, self._keys, candidate)
+            self._report("the new key is in force")
+            return opened
+        return await self._exchange(transport, self._keys.signing)
+
+    async def associate(self, transport: Transport, opened: OpenSession) -> None:
+        """M5 and M6, until the device is associated; nothing to do if it is.
+
+        Raises:
+            RefusedError: The contract or the master refused for a stated reason.
+            DeviceRevokedError, MasterRefusalError, MasterUnreachableError, BusyError: As they say.
+        """
+        while self.state.step is JoinStep.ENROLLED:
+            result = await self._ask_to_associate(transport, opened)
+            if result.state is MembershipState.ACTIVE:
+                await self._advance(self.state.associated())
+                self._report(f"associated in block {result.block_number}")
+            elif result.state is MembershipState.REVOKED:
+                await self._advance(self.state.revoked())
+                raise self._revoked()
+            elif result.state is MembershipState.PENDING:
+                self._report("the contract's receipt is pending")
+                await self._pause(_POLL_S)
+            else:
+                raise RefusedError(result.reason, f"the association was refused: {result.reason.name}")
+
+    async def begin_epoch(self, epoch: int) -> None:
+        """Note on the disk that records are sent under this epoch from now on. Raises KeyStoreError."""
+        if self.state.enrolment is not None:
+            await self._advance(replace(self.state, enrolment=replace(self.state.enrolment, sending_epoch=epoch)))
+
+    async def _exchange(self, transport: Transport, key: PrivateKey) -> OpenSession:
+        place = self.state.enrolment
+        handshake = SlaveHandshake(
+            key=key,
+            master=self.state.master,
+            gid=self.state.gid,
+            oid=place.oid if place else None,
+            suites=self._offer.suites,
+            aeads=self._offer.aeads,
+            pairing_code=self.state.code,
+            random=self._random,
+        )
+        answer = parse_keys_session_answer(await transport.post("/keysSession", handshake.start().to_body()))
+        following = handshake.receive_keys_session(answer)
+        if isinstance(answer, CookieChallenge):
+            answer = parse_keys_session_answer(await transport.post("/keysSession", following.to_body()))
+            following = handshake.receive_keys_session(answer)
+        body = await transport.post_twice("/getTicket", following.to_body())
+        ticket = handshake.receive_ticket(SealedAnswer.from_body(body))
+        await self._take_ticket(ticket)
+        domain = TypedDataDomain(RegistryIdentity(ticket.chain_id, ticket.contract))
+        return OpenSession(ticket, handshake.session, key, domain)
+
+    async def _take_ticket(self, ticket: Ticket) -> None:
+        before = self.state.enrolment
+        place = Enrolment(
+            ticket.gid,
+            ticket.oid,
+            ticket.address,
+            ticket.token,
+            ticket.master_oid,
+            ticket.chain_id,
+            ticket.contract,
+            before.sending_epoch if before else ticket.epoch,
+        )
+        state = self.state.enrolled(place)
+        if ticket.state is MembershipState.ACTIVE:
+            state = state.associated()
+        elif ticket.state is MembershipState.REVOKED:
+            state = state.revoked()
+        if before is None:
+            self._report(f"enrolled in group {ticket.gid.hex()} as {ticket.oid.hex()}")
+        await self._advance(state)
+        if state.step is JoinStep.REVOKED:
+            raise self._revoked()
+
+    async def _ask_to_associate(self, transport: Transport, opened: OpenSession) -> RegistryResult:
+        ticket = opened.ticket
+        digest = opened.domain.association_digest(ticket.gid, ticket.token, ticket.deadline_unix_s)
+        call = AssociationCall(ticket.token, opened.key.sign_digest(digest), ticket.deadline_unix_s)
+        return RegistryResult.decode(await ask_on_control(transport, opened.session, "/assoc", call.encode()))
+
+    async def _advance(self, state: DeviceState) -> None:
+        if state != self.state:
+            await asyncio.to_thread(self._store.store_state, state)
+            self.state = state
+
+    def _revoked(self) -> DeviceRevokedError:
+        return DeviceRevokedError(
+            "this device is revoked: the contract lists its id as revoked for good",
+            remedy="To use the device again, pair it as a new one with a fresh --state-dir.",
+        )
+
+
+async def ask_on_control(transport: Transport, session: SlaveSession, path: str, plaintext: bytes) -> bytes:
+    """Send one sealed request on the control channel and open its answer.
+
+    Raises:
+        MasterRefusalError, MasterUnreachableError, BusyError, VerificationError: As they say.
+    """
+    request = session.control.seal_request(plaintext)
+    body = await transport.post_twice(path, request.to_body())
+    return session.control.open_answer(request.seq, SealedAnswer.from_body(body))

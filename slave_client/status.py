@@ -1,0 +1,142 @@
+"""What the daemon tells about itself: one JSON file, replaced in one step, for ``vgroup slave status`` and others."""
+
+import asyncio
+import contextlib
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from group_protocol.errors import VirtualGroupError
+from group_protocol.frames import Ack
+from group_protocol.identifiers import display_object_id
+from group_protocol.ports import Clock
+from slave_client.buffer import BufferFill
+from slave_client.device_state import DeviceState
+from slave_client.state_directory import replace_file
+from slave_client.states import Event, State, next_state
+
+STATUS_FILE = "status.json"
+STATUS_VERSION = 1
+_ERROR_MAX_CHARACTERS = 300
+
+
+@dataclass(slots=True)
+class SensorStatus:
+    """One sensor. ``state`` is running, failing or ended."""
+
+    label: str
+    state: str = "running"
+    readings: int = 0
+    error: str = ""
+
+
+@dataclass(slots=True)
+class StatusBoard:
+    """Everything that the status shows, changed in place by the daemon's parts.
+
+    Args:
+        clock: For times of day, which are for people only.
+        via: stream or data.
+    """
+
+    clock: Clock
+    via: str
+    state: State = State.STOPPED
+    since_unix_s: float = 0.0
+    sessions: int = 0
+    last_ack: Ack | None = None
+    last_ack_unix_s: float | None = None
+    last_error: str = ""
+    last_error_remedy: str = ""
+    last_error_unix_s: float | None = None
+    records_without_evidence: int = 0
+    sensors: list[SensorStatus] = field(default_factory=list)
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def move(self, event: Event) -> None:
+        """Go to the next state. Raises LocalProtocolError for a transition that the table does not have."""
+        self.state = next_state(self.state, event)
+        self.since_unix_s = self.clock.now_unix_s()
+        self.changed.set()
+
+    def note_ack(self, ack: Ack) -> None:
+        """An ACK came."""
+        self.last_ack = ack
+        self.last_ack_unix_s = self.clock.now_unix_s()
+
+    def note_error(self, error: VirtualGroupError) -> None:
+        """Something went wrong; what a peer may have written in it is cut short."""
+        self.last_error = str(error)[:_ERROR_MAX_CHARACTERS]
+        self.last_error_remedy = error.remedy[:_ERROR_MAX_CHARACTERS]
+        self.last_error_unix_s = self.clock.now_unix_s()
+        self.changed.set()
+
+    def to_fields(
+        self, device: DeviceState, fill: BufferFill, *, readings: int, acknowledged: int | None, damage: str
+    ) -> dict[str, object]:
+        """The status as JSON fields; the format is in docs/slave.md."""
+        return {
+            "version": STATUS_VERSION,
+            "pid": os.getpid(),
+            "written_unix_s": round(self.clock.now_unix_s(), 3),
+            "state": self.state.value,
+            "since_unix_s": round(self.since_unix_s, 3),
+            "via": self.via,
+            **describe_device(device),
+            "sessions": self.sessions,
+            "readings": readings,
+            "readings_acknowledged": acknowledged,
+            "buffer": {**asdict(fill), "damage": damage},
+            "last_ack": self._ack_fields(),
+            "records_without_evidence": self.records_without_evidence,
+            "sensors": [asdict(sensor) for sensor in self.sensors],
+            "last_error": self._error_fields(),
+        }
+
+    def _ack_fields(self) -> dict[str, object] | None:
+        if self.last_ack is None:
+            return None
+        return {
+            "last_seq": self.last_ack.last_seq,
+            "evidence_seq": self.last_ack.evidence_seq,
+            "epoch": self.last_ack.epoch,
+            "at_unix_s": self.last_ack_unix_s,
+        }
+
+    def _error_fields(self) -> dict[str, object] | None:
+        if not self.last_error:
+            return None
+        return {"message": self.last_error, "remedy": self.last_error_remedy, "at_unix_s": self.last_error_unix_s}
+
+
+def describe_device(device: DeviceState) -> dict[str, object]:
+    """Who the device is, as JSON fields: nothing secret."""
+    place = device.enrolment
+    return {
+        "join_step": device.step.value,
+        "master": "0x" + device.master.hex(),
+        "endpoint": f"{device.host}:{device.port}",
+        "group": place.gid.hex() if place else None,
+        "object_id": place.oid.hex() if place else None,
+        "display_id": display_object_id(place.oid) if place else None,
+        "address": "0x" + place.address.hex() if place else None,
+        "contract": "0x" + place.contract.hex() if place else None,
+        "chain_id": place.chain_id if place else None,
+    }
+
+
+async def write_status(path: Path, fields: dict[str, object]) -> None:
+    """Replace the file off the loop, without waiting for the medium. A disk that refuses does not stop the daemon."""
+    content = json.dumps(fields, indent=1).encode() + b"\n"
+    with contextlib.suppress(OSError):
+        await asyncio.to_thread(replace_file, path, content, is_durable=False)
+
+
+def read_status(path: Path) -> dict[str, object] | None:
+    """What a daemon wrote last; None if there is nothing readable."""
+    try:
+        fields = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return fields if isinstance(fields, dict) else None

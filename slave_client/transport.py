@@ -1,0 +1,170 @@
+"""The way to the master: one kept-alive HTTP connection for every step, and the stream on it (``docs/protocol.md`` §2).
+
+Everything foreign ends here: what aiohttp raises and what a wrong server answers become errors of ours.
+"""
+
+from types import TracebackType
+from typing import Final, Self
+
+import aiohttp
+
+from group_protocol.errors import BusyError, DecodingError
+from group_protocol.limits import DATA_BODY_MAX_BYTES, HANDSHAKE_BODY_MAX_BYTES, STREAM_MESSAGE_MAX_BYTES
+from group_protocol.messages import REFUSAL_BODY
+from slave_client.errors import MasterRefusalError, MasterUnreachableError, StreamClosedError
+
+_HEADERS: Final = {"Content-Type": "application/json"}
+_KEEP_ALIVE_S: Final = 300.0
+_RETRY_AFTER_MAX_S: Final = 300
+_CHECK_ADDRESS: Final = "Check that the master runs (vgroup master run), and the host, port and network between."
+
+
+class Transport:
+    """One master's address. Use as an async context manager.
+
+    Args:
+        host: Name or IP address, an IPv6 address without brackets.
+        port: TCP port.
+        connect_timeout_s: For name look-up and TCP together.
+        answer_timeout_s: For a whole answer; association may take the master 20 s (§7).
+        heartbeat_s: Ping interval of the stream; a peer that is silent for half as long again counts as gone.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        *,
+        connect_timeout_s: float = 10.0,
+        answer_timeout_s: float = 30.0,
+        heartbeat_s: float = 20.0,
+    ) -> None:
+        self._authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        self._timeout = aiohttp.ClientTimeout(total=answer_timeout_s, connect=connect_timeout_s)
+        self._heartbeat_s = heartbeat_s
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=1, keepalive_timeout=_KEEP_ALIVE_S),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=self._timeout,
+            auto_decompress=False,
+            trust_env=False,
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def post(self, path: str, body: bytes) -> bytes:
+        """Send a body and answer the master's.
+
+        Raises:
+            MasterRefusalError: The uniform refusal.
+            BusyError: Too much load; says when to come back.
+            MasterUnreachableError: No connection, no answer in time, or something that is no vgroup master.
+        """
+        max_bytes = DATA_BODY_MAX_BYTES if path == "/data" else HANDSHAKE_BODY_MAX_BYTES
+        try:
+            async with self._client.post(
+                f"http://{self._authority}{path}", data=body, headers=_HEADERS, allow_redirects=False
+            ) as response:
+                answer = await _read_bounded(response, max_bytes)
+                status, retry_after = response.status, response.headers.get("Retry-After", "")
+        except (aiohttp.ClientError, TimeoutError, OSError) as exc:
+            raise self._unreachable(exc) from exc
+        return self._judge(status, retry_after, answer)
+
+    async def post_twice(self, path: str, body: bytes) -> bytes:
+        """Like :meth:`post`, once more if the connection broke.
+
+        For sealed requests alone: a repeated one gets the stored answer (§5.2).
+        """
+        try:
+            return await self.post(path, body)
+        except MasterUnreachableError:
+            return await self.post(path, body)
+
+    async def open_stream(self) -> "Stream":
+        """Open the WebSocket. Raises MasterUnreachableError, MasterRefusalError or BusyError."""
+        try:
+            socket = await self._client.ws_connect(
+                f"ws://{self._authority}/stream",
+                max_msg_size=STREAM_MESSAGE_MAX_BYTES,
+                compress=0,
+                heartbeat=self._heartbeat_s,
+                timeout=aiohttp.ClientWSTimeout(ws_close=2.0),
+            )
+        except aiohttp.WSServerHandshakeError as exc:
+            retry_after = exc.headers.get("Retry-After", "") if exc.headers else ""
+            self._judge(exc.status, retry_after, REFUSAL_BODY)
+            raise self._unreachable(exc) from exc
+        except (aiohttp.ClientError, TimeoutError, OSError) as exc:
+            raise self._unreachable(exc) from exc
+        return Stream(socket)
+
+    @property
+    def _client(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            raise MasterUnreachableError("the transport is closed")
+        return self._session
+
+    def _judge(self, status: int, retry_after: str, answer: bytes) -> bytes:
+        if status == 200:
+            return answer
+        if status == 400 and answer == REFUSAL_BODY:
+            raise MasterRefusalError("the master refused the request")
+        if status == 429:
+            wait_s = int(retry_after) if retry_after.isdigit() and len(retry_after) < 6 else 1
+            raise BusyError("the master is busy", retry_after_s=min(max(wait_s, 1), _RETRY_AFTER_MAX_S))
+        raise MasterUnreachableError(f"{self._authority} answered with status {status}", remedy=_CHECK_ADDRESS)
+
+    def _unreachable(self, error: BaseException) -> MasterUnreachableError:
+        why = "no answer in time" if isinstance(error, TimeoutError) else str(error) or type(error).__name__
+        return MasterUnreachableError(f"no connection to {self._authority}: {why}", remedy=_CHECK_ADDRESS)
+
+
+class Stream:
+    """An open WebSocket that carries binary messages only."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self._socket = socket
+
+    async def send(self, message: bytes) -> None:
+        """Send one message; waits while the network is slower than we are. Raises StreamClosedError."""
+        try:
+            await self._socket.send_bytes(message)
+        except (aiohttp.ClientError, ConnectionError, TimeoutError) as exc:
+            raise StreamClosedError(f"the stream broke: {exc}") from exc
+
+    async def receive(self) -> bytes:
+        """The next message. Raises StreamClosedError when the stream has ended, DecodingError for a text message."""
+        try:
+            message = await self._socket.receive()
+        except (aiohttp.ClientError, ConnectionError, TimeoutError) as exc:
+            raise StreamClosedError(f"the stream broke: {exc}") from exc
+        if message.type is aiohttp.WSMsgType.BINARY:
+            received: bytes = message.data
+            return received
+        if message.type is aiohttp.WSMsgType.TEXT:
+            raise DecodingError("the master sent text on the stream")
+        raise StreamClosedError(f"the stream was closed (code {self._socket.close_code})")
+
+    async def close(self) -> None:
+        """Close it in good order, or let it go after two seconds."""
+        await self._socket.close()
+
+
+async def _read_bounded(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
+    chunks = bytearray()
+    async for chunk in response.content.iter_any():
+        chunks += chunk
+        if len(chunks) > max_bytes:
+            response.close()
+            raise MasterUnreachableError(f"an answer has more than {max_bytes} bytes", remedy=_CHECK_ADDRESS)
+    return bytes(chunks)
