@@ -17,17 +17,19 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Self
 
 from sqlalchemy import Connection, delete, insert, select
 
 from group_protocol.crypto.kdf import derive, hmac_sha256, is_equal, sha256
 from group_protocol.crypto.keys import PrivateKey
 from group_protocol.encoding import lp, u64
-from group_protocol.errors import VirtualGroupError
+from group_protocol.errors import ConfigurationError, VirtualGroupError
+from group_protocol.identifiers import HASH_BYTES
 from group_protocol.ports import Clock
 from master_api.store import schema
 
-FIRST_PREVIOUS = bytes(32)
+FIRST_PREVIOUS = bytes(HASH_BYTES)
 _ROWS_AT_A_TIME = 1_000
 
 Detail = Mapping[str, str | int | float | bool | None]
@@ -85,6 +87,22 @@ class AuditHead:
     def to_text(self) -> str:
         """``number:hash in hex``, to be noted elsewhere."""
         return f"{self.number}:{self.entry_hash.hex()}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Take such a text back.
+
+        Raises:
+            ConfigurationError: It is none.
+        """
+        number, _, entry_hash = text.strip().partition(":")
+        try:
+            head = cls(int(number), bytes.fromhex(entry_hash))
+        except ValueError as exc:
+            raise ConfigurationError(f"{text!r} is no head of an audit log", remedy="Write number:hash.") from exc
+        if head.number < 0 or len(head.entry_hash) != HASH_BYTES:
+            raise ConfigurationError(f"{text!r} is no head of an audit log", remedy="Write number:hash.")
+        return head
 
 
 def canonical_json(detail: Detail) -> str:

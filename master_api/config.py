@@ -73,6 +73,8 @@ class MasterConfig:
     """Sustained M1 and M3 from one address."""
     handshakes_per_address_burst: int = 1_000
     """M1 and M3 that may come at once from one address."""
+    lingering_s: float = 2.0
+    """After a refusal, time for the rest of the request to arrive and be dropped, so that the answer is not lost."""
     body_timeout_s: float = 10.0
     """A request body that is not there after this many seconds is refused."""
     idle_timeout_s: float = 75.0
@@ -83,7 +85,7 @@ class MasterConfig:
     """A WebSocket is pinged this often; a peer that stays silent for half as long again is gone."""
     stream_send_timeout_s: float = 10.0
     """A peer that does not take an ACK for this long is cut off."""
-    stream_credit_bytes: int = 1_048_576
+    stream_credit_bytes: int = 524_288
     """Bytes of frames that a stream may have unacknowledged: what one device can occupy (docs/protocol.md §6)."""
     shutdown_s: float = 5.0
     """Time that open requests have to finish at shutdown."""

@@ -47,7 +47,16 @@ class MembershipFollower:
     def __init__(self, context: MasterContext) -> None:
         self._context = context
         self._changed = asyncio.Condition()
-        self.is_following = False
+        self._following = asyncio.Event()
+
+    @property
+    def is_following(self) -> bool:
+        """Whether events are being taken now."""
+        return self._following.is_set()
+
+    async def wait_until_following(self) -> None:
+        """Return when the store agrees with the registry and events are being taken."""
+        await self._following.wait()
 
     async def run(self) -> None:
         """Follow until the registry closes or the task is cancelled."""
@@ -55,14 +64,14 @@ class MembershipFollower:
             try:
                 events = self._context.registry.events()
                 await self.reconcile()
-                self.is_following = True
+                self._following.set()
                 await self._take_all(events)
             except (RegistryUnavailable, RegistryInconsistent, StoreError) as exc:
-                self.is_following = False
+                self._following.clear()
                 _log.warning("membership cannot be followed now", extra={"fields": {"message": str(exc)}})
                 await asyncio.sleep(RETRY_S)
             else:
-                self.is_following = False
+                self._following.clear()
                 return
 
     async def wait_for_device(self, oid: ObjectId, is_settled: Callable[[DeviceRow], bool]) -> None:

@@ -22,7 +22,7 @@ from group_protocol.tickets import SessionTerms
 from master_api.current_group import CurrentGroup
 from master_api.sessions import LiveSession, WriteChain
 from master_api.store.records import fetch_device_state, fetch_stored, insert_checkpoints, insert_records
-from master_api.store.store import Store
+from master_api.store.store import Store, wait_for_commit
 
 ITEMS_JUDGED_INLINE_MAX = 16
 """More signatures than this are verified in a thread: they would hold up the event loop for over a millisecond."""
@@ -30,10 +30,11 @@ ITEMS_JUDGED_INLINE_MAX = 16
 
 @dataclass(slots=True)
 class PendingCommit:
-    """A judged frame on its way to the disk; ``written`` is None where there is nothing to write."""
+    """A judged frame on its way to the disk; ``written`` is None if the store failed before."""
 
     intake: Intake
     first_seq: int
+    chain: WriteChain
     written: Future[None] | None
 
 
@@ -73,23 +74,26 @@ class RecordIntake:
             try:
                 intake = await self._judge(live, frame.items)
             except StoreError:
-                return PendingCommit(_unavailable(live.records.committed, first_seq), first_seq, None)
+                return PendingCommit(
+                    _unavailable(live.records.committed, first_seq), first_seq, live.records.chain, None
+                )
             if live.is_ended:
                 raise UnexpectedMessageError("the session has ended")
             live.records.judged = intake.state
-            return PendingCommit(intake, first_seq, self._queue(live, intake))
+            chain = live.records.chain
+            return PendingCommit(intake, first_seq, chain, self._queue(live, intake, chain))
 
     async def finish(self, live: LiveSession, pending: PendingCommit) -> Ack:
         """Wait until a judged frame is committed, and make its ACK."""
         intake = pending.intake
         if pending.written is not None:
             try:
-                await asyncio.wrap_future(pending.written)
+                await wait_for_commit(pending.written)
                 _note_committed(live, intake)
             except StoreError:
-                live.records.judged = None
-                live.records.chain = WriteChain()
                 intake = _unavailable(live.records.committed, pending.first_seq)
+                if live.records.chain is pending.chain:
+                    live.records.judged, live.records.chain = None, WriteChain()
         return intake.ack(credit_bytes=self._credit_bytes, epoch=self._group.view().epoch)
 
     def acknowledge(self, live: LiveSession) -> Ack:
@@ -130,10 +134,9 @@ class RecordIntake:
             terms=self._terms,
         )
 
-    def _queue(self, live: LiveSession, intake: Intake) -> Future[None] | None:
-        if not intake.records and not intake.checkpoints:
-            return None
-        chain, now_unix_s = live.records.chain, self._clock.now_unix_s()
+    def _queue(self, live: LiveSession, intake: Intake, chain: WriteChain) -> Future[None]:
+        # A frame with nothing to store is queued too: its ACK tells of what is queued before it.
+        now_unix_s = self._clock.now_unix_s()
 
         def write(connection: Connection) -> None:
             if chain.is_broken:

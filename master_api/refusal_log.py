@@ -3,7 +3,7 @@
 import logging
 from collections import Counter
 
-from group_protocol.errors import RemoteProtocolError, VirtualGroupError
+from group_protocol.errors import RemoteProtocolError, StoreError, VirtualGroupError
 from group_protocol.ports import Clock
 from master_api.audit import AuditKind, AuditLog
 from master_api.rate_limits import Rate, TokenBucket
@@ -27,7 +27,7 @@ class RefusalLog:
         self._unwritten = 0
         self.totals: Counter[str] = Counter()
 
-    async def note(self, path: str, peer: str, error: VirtualGroupError) -> None:
+    def note(self, path: str, peer: str, error: VirtualGroupError) -> None:
         """A peer was refused on a path; ``error`` says why, in words of ours."""
         cause = type(error).__name__
         self.totals[cause] += 1
@@ -45,9 +45,18 @@ class RefusalLog:
         self._unwritten = 0
         _log.warning("refused", extra={"fields": detail})
         try:
-            await self._store.write(lambda connection: self._audit.append(connection, AuditKind.PEER_REFUSED, detail))
-        except VirtualGroupError as exc:
-            _log.error("a refusal could not be audited", extra={"fields": {"message": str(exc)}})
+            written = self._store.submit(
+                lambda connection: self._audit.append(connection, AuditKind.PEER_REFUSED, detail)
+            )
+        except StoreError as exc:
+            _log_failure(exc)
+        else:
+            written.add_done_callback(lambda done: _log_failure(done.exception()))
+
+
+def _log_failure(error: BaseException | None) -> None:
+    if error is not None:
+        _log.error("a refusal could not be audited", extra={"fields": {"message": str(error)}})
 
 
 def safe_text(text: str) -> str:

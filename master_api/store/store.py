@@ -13,6 +13,19 @@ from master_api.store.writer import StoreWriter
 T = TypeVar("T")
 
 
+async def wait_for_commit(written: Future[T]) -> T:
+    """Wait for a queued write. Giving up the wait does not take the write back: later ones may count on it."""
+    waiting = asyncio.wrap_future(written)
+    waiting.add_done_callback(_take_note)
+    return await asyncio.shield(waiting)
+
+
+def _take_note(waiting: asyncio.Future[T]) -> None:
+    # Nobody may be left to hear of a failure; asyncio wants somebody to.
+    if not waiting.cancelled():
+        waiting.exception()
+
+
 class Store:
     """One open database.
 
@@ -31,7 +44,7 @@ class Store:
         Raises:
             StoreError: Nothing of it was kept.
         """
-        return await asyncio.wrap_future(self.submit(job))
+        return await wait_for_commit(self.submit(job))
 
     def submit(self, job: Callable[[Connection], T]) -> Future[T]:
         """Queue a writing job; jobs run in the order in which they were queued.

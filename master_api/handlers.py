@@ -1,0 +1,164 @@
+"""The paths of the edge: bodies in, messages to the services, answers out (``docs/protocol.md`` §2)."""
+
+import asyncio
+import json
+import logging
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from group_protocol.errors import (
+    BusyError,
+    DecodingError,
+    RegistryInconsistent,
+    RegistryUnavailable,
+    RemoteProtocolError,
+    StoreError,
+    VirtualGroupError,
+)
+from group_protocol.limits import DATA_BODY_MAX_BYTES, HANDSHAKE_BODY_MAX_BYTES, STREAM_MESSAGE_MAX_BYTES
+from group_protocol.messages import KeysSessionRequest, SealedRequest
+from master_api.context import MasterContext
+from master_api.control import Control
+from master_api.data_requests import DataRequests
+from master_api.edge_server import COMMON_HEADERS, busy, json_response, refusal
+from master_api.enrolment import Enrolment
+from master_api.health import HealthCheck
+from master_api.openapi import openapi_document
+from master_api.record_intake import RecordIntake
+from master_api.stream import serve_stream
+
+OUT_OF_ORDER_RETRY_S = 5
+"""When the store or the chain fails, a device may come again after this."""
+WEBSOCKET_CLOSE_S = 2.0
+"""Time for the peer's half of a WebSocket's closing handshake."""
+
+_log = logging.getLogger("vgroup.master.edge")
+
+PostHandler = Callable[[bytes, str], Awaitable[bytes]]
+
+
+class Handlers:
+    """Routes requests. Whatever is wrong with one, it gets the same refusal and changes nothing."""
+
+    def __init__(
+        self,
+        context: MasterContext,
+        *,
+        enrolment: Enrolment,
+        control: Control,
+        records: DataRequests,
+        intake: RecordIntake,
+        health: HealthCheck,
+    ) -> None:
+        self._context = context
+        self._enrolment = enrolment
+        self._control = control
+        self._records = records
+        self._intake = intake
+        self._health = health
+        self._openapi = json.dumps(openapi_document()).encode()
+        self._posts: dict[str, tuple[PostHandler, int]] = {
+            "/keysSession": (self._keys_session, HANDSHAKE_BODY_MAX_BYTES),
+            "/getTicket": (self._get_ticket, HANDSHAKE_BODY_MAX_BYTES),
+            "/assoc": (self._assoc, HANDSHAKE_BODY_MAX_BYTES),
+            "/rotate": (self._rotate, HANDSHAKE_BODY_MAX_BYTES),
+            "/data": (self._data, DATA_BODY_MAX_BYTES),
+        }
+        self._gets = {"/stream": self._stream, "/healthz": self._healthz, "/openapi.json": self._show_openapi}
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer any request. No exception but aiohttp's cancellation leaves here."""
+        try:
+            return await self._route(request)
+        except BusyError as exc:
+            return busy(exc.retry_after_s)
+        except (StoreError, RegistryUnavailable, RegistryInconsistent) as exc:
+            self._note(request, exc)
+            return busy(OUT_OF_ORDER_RETRY_S)
+        except VirtualGroupError as exc:
+            self._note(request, exc)
+            return refusal()
+        except ConnectionError:
+            raise
+        except Exception:  # noqa: BLE001 - whatever we did wrong, the peer sees the uniform refusal
+            _log.exception("a request failed for a reason of our own", extra={"fields": {"path": request.path[:32]}})
+            return refusal()
+
+    def _note(self, request: web.BaseRequest, error: VirtualGroupError) -> None:
+        self._context.refusals.note(request.path, request.remote or "", error)
+
+    async def _route(self, request: web.BaseRequest) -> web.StreamResponse:
+        post = self._posts.get(request.path)
+        if post is not None and request.method in {"POST", "GET"}:
+            handler, max_bytes = post
+            body = await self._read_body(request, max_bytes)
+            return json_response(await handler(body, request.remote or ""))
+        get = self._gets.get(request.path)
+        if get is not None and request.method == "GET":
+            return await get(request)
+        raise DecodingError("no such method and path")
+
+    async def _read_body(self, request: web.BaseRequest, max_bytes: int) -> bytes:
+        """The body, never more of it in memory than allowed."""
+        if "Content-Encoding" in request.headers or request.content_type not in {
+            "application/json",
+            "application/octet-stream",  # what aiohttp says where the header is missing
+        }:
+            raise DecodingError("the body is no plain JSON")
+        if (request.content_length or 0) > max_bytes:
+            raise DecodingError("the body is announced too large")
+        body = bytearray()
+        try:
+            async with asyncio.timeout(self._context.config.body_timeout_s):
+                async for chunk in request.content.iter_any():
+                    body += chunk
+                    if len(body) > max_bytes:
+                        raise DecodingError("the body is too large")
+        except TimeoutError as exc:
+            raise DecodingError("the body did not come in time") from exc
+        except web.RequestPayloadError as exc:
+            raise DecodingError("the body is broken") from exc
+        return bytes(body)
+
+    async def _keys_session(self, body: bytes, peer: str) -> bytes:
+        return self._enrolment.answer_keys_session(KeysSessionRequest.from_body(body), peer).to_body()
+
+    async def _get_ticket(self, body: bytes, peer: str) -> bytes:
+        return (await self._enrolment.answer_ticket(SealedRequest.from_body(body), peer)).to_body()
+
+    async def _assoc(self, body: bytes, _peer: str) -> bytes:
+        return (await self._control.answer_association(SealedRequest.from_body(body))).to_body()
+
+    async def _rotate(self, body: bytes, _peer: str) -> bytes:
+        return (await self._control.answer_rotation(SealedRequest.from_body(body))).to_body()
+
+    async def _data(self, body: bytes, _peer: str) -> bytes:
+        request = SealedRequest.from_body(body, max_bytes=DATA_BODY_MAX_BYTES)
+        return (await self._records.answer(request)).to_body()
+
+    async def _stream(self, request: web.BaseRequest) -> web.StreamResponse:
+        socket = web.WebSocketResponse(
+            heartbeat=self._context.config.stream_heartbeat_s,
+            timeout=WEBSOCKET_CLOSE_S,
+            max_msg_size=STREAM_MESSAGE_MAX_BYTES,
+            compress=False,
+            autoping=True,
+        )
+        if not socket.can_prepare(request).ok:
+            raise DecodingError("no WebSocket handshake")
+        socket.headers.update(COMMON_HEADERS)
+        await socket.prepare(request)
+        try:
+            await serve_stream(self._context, self._intake, socket)
+        except RemoteProtocolError as exc:
+            self._note(request, exc)
+        return socket
+
+    async def _healthz(self, _request: web.BaseRequest) -> web.StreamResponse:
+        health = await self._health.check()
+        shown = {"status": "ok" if health.is_good else "degraded", "parts": health.parts}
+        return json_response(json.dumps(shown).encode(), status=200 if health.is_good else 503)
+
+    async def _show_openapi(self, _request: web.BaseRequest) -> web.StreamResponse:
+        return json_response(self._openapi)

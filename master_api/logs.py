@@ -1,0 +1,61 @@
+"""Structured logs: one line an entry, key=value or JSON, on stderr.
+
+Entries carry their values in ``extra={"fields": {…}}``; the message is a fixed text of ours. Secrets never get here:
+keys, codes and tokens do not print, and text from a peer passes :func:`master_api.refusal_log.safe_text`.
+"""
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+from typing import Any
+
+
+class TextFormatter(logging.Formatter):
+    """``2026-01-01T00:00:00.000Z INFO vgroup.master.edge refused path=/data``."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line, and a traceback below it if there is one."""
+        fields = " ".join(f"{name}={_quoted(value)}" for name, value in _fields(record).items())
+        line = f"{_time(record)} {record.levelname} {record.name} {record.getMessage()} {fields}".rstrip()
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line; a traceback is one of its fields."""
+        entry = {
+            "time": _time(record),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            entry["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(entry | _fields(record), default=str)
+
+
+def configure_logs(log_format: str, log_level: str) -> None:
+    """Send everything to stderr in one of the two formats."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
+    logging.basicConfig(level=log_level, handlers=[handler], force=True)
+    logging.getLogger("asyncio").setLevel(logging.WARNING)
+    # aiohttp logs what it cannot parse, with the peer's bytes; the edge logs the same event without them.
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
+
+
+def _fields(record: logging.LogRecord) -> dict[str, Any]:
+    fields = getattr(record, "fields", None)
+    return fields if isinstance(fields, dict) else {}
+
+
+def _time(record: logging.LogRecord) -> str:
+    return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _quoted(value: object) -> str:
+    text = str(value)
+    return json.dumps(text) if not text or any(character in text for character in ' ="\\\n\r\t') else text

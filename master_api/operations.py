@@ -1,0 +1,259 @@
+"""What an operator can ask of a master: the same behind the admin socket as behind a command without a daemon.
+
+Arguments and results are plain JSON values, so that both ways give the same. Byte values are hex; addresses begin
+with 0x.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection
+
+from group_protocol.errors import Reason, RefusedError
+from group_protocol.identifiers import HASH_BYTES, GroupId, derive_object_id, display_object_id
+from group_protocol.membership import ChainPosition, ObjectState
+from group_protocol.ports import CreateGroupRequest, RegistryIdentity, RevocationRequest
+from group_protocol.tickets import MembershipState
+from group_protocol.typed_data import TypedDataDomain, derive_group_id
+from master_api.audit import AuditHead, AuditKind, Detail
+from master_api.context import MasterContext
+from master_api.pairing import invite
+from master_api.record_verification import verify_records
+from master_api.service import MasterService
+from master_api.store.devices import DeviceRow, fetch_devices
+from master_api.store.groups import GroupRow, insert_group
+from master_api.store.invitations import InvitationRow, InvitationState, fetch_invitations
+from master_api.store.records import count_records
+
+JsonObject = dict[str, object]
+
+GROUP_NAME_MAX_CHARACTERS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where devices find this master."""
+
+    host: str
+    port: int
+
+
+class Operations:
+    """One master's operations."""
+
+    def __init__(self, service: MasterService, endpoint: Endpoint) -> None:
+        self._service = service
+        self._endpoint = endpoint
+
+    @property
+    def _context(self) -> MasterContext:
+        return self._service.context
+
+    async def create_group(self, name: str) -> JsonObject:
+        """Form the master's one group on the contract.
+
+        Raises:
+            RefusedError: It has one already, or the contract refused.
+            RegistryUnavailable: The chain cannot be reached.
+        """
+        context = self._context
+        _require_name(name)
+        if context.group.formed is not None:
+            raise RefusedError(
+                Reason.GROUP_ID_IN_USE, "this master has its group already", remedy="See: vgroup group show"
+            )
+        identity = await context.registry.fetch_identity()
+        gid, position = await self._find_or_create(identity)
+        row = GroupRow(
+            gid=gid,
+            name=name,
+            master_address=context.key.address,
+            master_oid=derive_object_id(context.key.address),
+            chain_id=identity.chain_id,
+            contract=identity.contract,
+            transaction_hash=position.transaction_hash if position is not None else bytes(HASH_BYTES),
+            block_number=position.block_number if position is not None else 0,
+            created_at_unix_s=context.clock.now_unix_s(),
+        )
+        await context.store.write(lambda connection: self._keep_group(connection, row))
+        context.group.adopt(row)
+        await self._service.follower.reconcile()
+        return self._describe_group()
+
+    async def show_group(self) -> JsonObject:
+        """The group, and how many devices it has."""
+        if self._context.group.formed is None:
+            raise RefusedError(
+                Reason.UNKNOWN_GROUP, "this master has no group yet", remedy="Run: vgroup group create NAME"
+            )
+        return self._describe_group()
+
+    async def invite_device(
+        self, name: str, lifetime_s: float | None = None, host: str | None = None, port: int | None = None
+    ) -> JsonObject:
+        """Make a pairing string for one device."""
+        _require_name(name)
+        await self.show_group()
+        lifetime_s = lifetime_s or self._context.config.pairing_lifetime_s
+        endpoint = Endpoint(host or self._endpoint.host, port or self._endpoint.port)
+        invitation = await invite(self._context, name, endpoint.host, endpoint.port, lifetime_s)
+        return {
+            "name": name,
+            "pairing_string": invitation.pairing.to_text(),
+            "expires_at": _iso(invitation.expires_at_unix_s),
+        }
+
+    async def list_devices(self) -> JsonObject:
+        """Enrolled devices, and invitations that are not used yet."""
+        context = self._context
+        devices = await context.store.read(fetch_devices)
+        counts = await context.store.read(count_records)
+        invitations = await context.store.read(fetch_invitations)
+        now_unix_s = context.clock.now_unix_s()
+        return {
+            "devices": [self._describe_device(device, counts.get(device.oid, 0)) for device in devices],
+            "invitations": [
+                _describe_invitation(invitation, now_unix_s)
+                for invitation in invitations
+                if invitation.state(now_unix_s) is not InvitationState.USED
+            ],
+        }
+
+    async def revoke_device(self, device: str) -> JsonObject:
+        """Revoke a device for good, by its whole oid or its name.
+
+        Raises:
+            RefusedError: There is no such device or more than one, or the contract refused.
+        """
+        context, group = self._context, self._context.group.require()
+        found = _select(await context.store.read(fetch_devices), device)
+        deadline_unix_s = await context.deadlines.suggest_unix_s()
+        digest = group.domain.revocation_digest(group.gid, found.oid, deadline_unix_s)
+        receipt = await context.registry.revoke(
+            RevocationRequest(group.gid, found.oid, deadline_unix_s, context.key.sign_digest(digest))
+        )
+        await self._service.follower.wait_for_device(found.oid, lambda row: row.state is MembershipState.REVOKED)
+        return {
+            "oid": found.oid.hex(),
+            "name": found.name,
+            "transaction": "0x" + receipt.position.transaction_hash.hex(),
+            "block": receipt.position.block_number,
+            "gas": receipt.gas,
+            "epoch": context.group.view().epoch,
+        }
+
+    async def verify_records(self) -> JsonObject:
+        """Verify the evidence of every stored record."""
+        group = self._context.group.require()
+        membership = self._context.registry.membership()
+        report = await self._context.store.read(lambda connection: verify_records(connection, group, membership))
+        return report.to_json()
+
+    async def verify_audit(self, head: str | None = None) -> JsonObject:
+        """Verify the audit log, against a head noted before if one is given. Raises AuditBroken."""
+        expected = AuditHead.parse(head) if head else None
+        found = await self._context.store.read(lambda connection: self._context.audit.verify(connection, expected))
+        return {"entries": found.number, "head": found.to_text()}
+
+    async def status(self) -> JsonObject:
+        """Health, sessions and refusals since the start."""
+        health = await self._service.health.check()
+        context = self._context
+        return {
+            "health": health.parts,
+            "sessions": len(context.live),
+            "streams": sum(1 for live in context.live if live.stream is not None),
+            "half_open": len(context.half_open),
+            "refusals": dict(context.refusals.totals),
+        }
+
+    async def _find_or_create(self, identity: RegistryIdentity) -> tuple[GroupId, ChainPosition | None]:
+        """A new group, or the one that a master formed which was stopped before its store knew."""
+        context, address = self._context, self._context.key.address
+        for view in context.registry.membership().groups.values():
+            if view.master == address:
+                return view.gid, None
+        salt = context.random.token_bytes(HASH_BYTES)
+        deadline_unix_s = await context.deadlines.suggest_unix_s()
+        digest = TypedDataDomain(identity).create_group_digest(salt, address, deadline_unix_s)
+        receipt = await context.registry.create_group(
+            CreateGroupRequest(salt, address, deadline_unix_s, context.key.sign_digest(digest))
+        )
+        return derive_group_id(identity, address, salt), receipt.position
+
+    def _keep_group(self, connection: Connection, row: GroupRow) -> None:
+        insert_group(connection, row)
+        detail: Detail = {"gid": row.gid.hex(), "name": row.name, "transaction": row.transaction_hash.hex()}
+        self._context.audit.append(connection, AuditKind.GROUP_CREATED, detail)
+
+    def _describe_group(self) -> JsonObject:
+        group = self._context.group.require()
+        view = self._context.group.view()
+        members = self._context.registry.membership().members(group.gid)
+        states = [member.state for member in members]
+        return {
+            "gid": group.gid.hex(),
+            "name": group.row.name,
+            "epoch": view.epoch,
+            "master": "0x" + view.master.hex(),
+            "master_oid": group.master_oid.hex(),
+            "chain_id": group.row.chain_id,
+            "contract": "0x" + group.row.contract.hex(),
+            "transaction": "0x" + group.row.transaction_hash.hex(),
+            "block": group.row.block_number,
+            "slaves": states.count(ObjectState.SLAVE),
+            "revoked": states.count(ObjectState.REVOKED),
+        }
+
+    def _describe_device(self, device: DeviceRow, records: int) -> JsonObject:
+        transaction = device.association_transaction
+        return {
+            "oid": device.oid.hex(),
+            "short": display_object_id(device.oid),
+            "name": device.name,
+            "address": "0x" + device.address.hex(),
+            "state": device.state.name,
+            "enrolled_at": _iso(device.enrolled_at_unix_s),
+            "last_seen": None if device.last_seen_unix_s is None else _iso(device.last_seen_unix_s),
+            "transaction": None if transaction is None else "0x" + transaction.hex(),
+            "block": device.association_block,
+            "records": records,
+            "has_session": self._context.live.of_device(device.oid) is not None,
+        }
+
+
+def _describe_invitation(invitation: InvitationRow, now_unix_s: float) -> Mapping[str, object]:
+    return {
+        "name": invitation.device_name,
+        "state": str(invitation.state(now_unix_s)),
+        "expires_at": _iso(invitation.expires_at_unix_s),
+        "wrong_proofs": invitation.wrong_proofs,
+    }
+
+
+def _select(devices: list[DeviceRow], wanted: str) -> DeviceRow:
+    oid = wanted.lower().removeprefix("0x")
+    found = [device for device in devices if device.oid.hex() == oid] or [
+        device for device in devices if device.name == wanted
+    ]
+    if not found:
+        raise RefusedError(Reason.UNKNOWN_OBJECT, f"no device {wanted!r}", remedy="See: vgroup device list")
+    if len(found) > 1:
+        raise RefusedError(
+            Reason.UNKNOWN_OBJECT, f"{len(found)} devices have the name {wanted!r}", remedy="Give the whole oid."
+        )
+    return found[0]
+
+
+def _require_name(name: str) -> None:
+    if not name.strip() or len(name) > GROUP_NAME_MAX_CHARACTERS or not name.isprintable():
+        raise RefusedError(
+            Reason.BAD_RANGE,
+            f"a name has 1 to {GROUP_NAME_MAX_CHARACTERS} printable characters",
+            remedy="Choose another.",
+        )
+
+
+def _iso(unix_s: float) -> str:
+    return datetime.fromtimestamp(unix_s, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,0 +1,126 @@
+"""A running master: the edge with its services and background tasks, over ports that somebody else owns."""
+
+import asyncio
+import logging
+
+from aiohttp import web
+
+from group_protocol.errors import ConfigurationError, Reason
+from master_api.audit import AuditKind, Detail
+from master_api.context import MasterContext
+from master_api.control import Control
+from master_api.data_requests import DataRequests
+from master_api.edge_server import EdgeServer
+from master_api.enrolment import Enrolment
+from master_api.handlers import Handlers
+from master_api.health import HealthCheck
+from master_api.membership_follower import MembershipFollower
+from master_api.record_intake import RecordIntake
+from master_api.store.groups import fetch_group
+
+HOUSEKEEPING_S = 1.0
+"""How often sessions whose time is up are ended."""
+
+FOLLOWER_WAIT_S = 5.0
+"""Longest wait at the start for the registry's events."""
+
+_log = logging.getLogger("vgroup.master")
+
+
+class MasterService:
+    """Start it, then it answers; stop it, and it leaves nothing half done."""
+
+    def __init__(self, context: MasterContext) -> None:
+        self.context = context
+        self.follower = MembershipFollower(context)
+        self.health = HealthCheck(context, self.follower)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._runner: web.ServerRunner | None = None
+
+    async def open(self) -> None:
+        """Adopt the stored group and follow the registry; enough for commands that need no edge.
+
+        Raises:
+            ConfigurationError: The stored group is on another chain or contract.
+        """
+        await self._adopt_stored_group()
+        following = asyncio.create_task(self.follower.run(), name="membership follower")
+        self._tasks.append(following)
+        followed = asyncio.create_task(self.follower.wait_until_following(), name="waiting for the follower")
+        self._tasks.append(followed)
+        # A chain that cannot be reached now holds nothing up but what needs it.
+        await asyncio.wait({following, followed}, timeout=FOLLOWER_WAIT_S, return_when=asyncio.FIRST_COMPLETED)
+
+    async def listen(self) -> int:
+        """Open the edge; answers the port."""
+        context, config = self.context, self.context.config
+        intake = RecordIntake(
+            store=context.store,
+            group=context.group,
+            registry=context.registry,
+            clock=context.clock,
+            terms=config.terms,
+            credit_bytes=config.stream_credit_bytes,
+        )
+        handlers = Handlers(
+            context,
+            enrolment=Enrolment(context),
+            control=Control(context, self.follower),
+            records=DataRequests(context, intake),
+            intake=intake,
+            health=self.health,
+        )
+        runner = web.ServerRunner(EdgeServer(handlers.handle, config), shutdown_timeout=config.shutdown_s)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, config.host, config.port, reuse_address=True).start()
+        except OSError as exc:
+            raise ConfigurationError(
+                f"cannot listen on {config.host}:{config.port}: {exc.strerror}",
+                remedy="Choose another --port, or stop what listens there.",
+            ) from exc
+        self._runner = runner
+        self._tasks.append(asyncio.create_task(self._keep_house(), name="housekeeping"))
+        port = int(runner.addresses[0][1])
+        await self._audit(AuditKind.MASTER_STARTED, {"host": config.host, "port": port, "chain": config.chain})
+        _log.info("listening", extra={"fields": {"host": config.host, "port": port}})
+        return port
+
+    async def close(self) -> None:
+        """Say goodbye to open streams, finish open requests, stop the tasks. Store and registry stay open."""
+        was_listening = self._runner is not None
+        self.context.live.end_all(Reason.SHUTTING_DOWN)
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.context.calls.close()
+        if was_listening:
+            await self._audit(AuditKind.MASTER_STOPPED, {})
+            _log.info("stopped")
+
+    async def _adopt_stored_group(self) -> None:
+        context = self.context
+        row = await context.store.read(lambda connection: fetch_group(connection, context.key.address))
+        if row is None:
+            return
+        identity = await context.registry.fetch_identity()
+        if (identity.chain_id, identity.contract) != (row.chain_id, row.contract):
+            raise ConfigurationError(
+                f"the group of this store is on chain {row.chain_id}, contract 0x{row.contract.hex()};"
+                f" the gateway stands for chain {identity.chain_id}, contract 0x{identity.contract.hex()}",
+                remedy="Set chain and contract as they were, or use another --data-dir.",
+            )
+        context.group.adopt(row)
+
+    async def _keep_house(self) -> None:
+        while True:
+            await asyncio.sleep(HOUSEKEEPING_S)
+            now_s = self.context.clock.monotonic_s()
+            self.context.half_open.expire(now_s)
+            self.context.live.expire(now_s)
+
+    async def _audit(self, kind: AuditKind, detail: Detail) -> None:
+        await self.context.store.write(lambda connection: self.context.audit.append(connection, kind, detail))

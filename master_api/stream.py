@@ -1,0 +1,216 @@
+"""``GET /stream``: a device's records over one WebSocket (``docs/protocol.md`` §5.3, §6).
+
+Two tasks a stream, none a record. The reader opens units, judges frames and queues them for the store; the sender
+waits for their commits in order and sends cumulative ACKs. The reader stops reading while more than the credit waits,
+so a device can occupy no more memory than that.
+"""
+
+import asyncio
+import contextlib
+from collections import deque
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import WSMsgType, web
+
+from group_protocol.channels import parse_stream_opening
+from group_protocol.errors import DecodingError, Reason, RemoteProtocolError, UnexpectedMessageError
+from group_protocol.frames import Close, Items, MasterFrame, Open, Resume, decode_slave_frame, encode_frame
+from group_protocol.intake import StreamGate
+from group_protocol.limits import GENERATION_MAX_AGE_S
+from master_api.context import MasterContext
+from master_api.record_intake import PendingCommit, RecordIntake
+from master_api.sessions import LiveSession, WriteChain
+
+POLICY_VIOLATION = 1008
+"""WebSocket close code for anything that the protocol does not allow (RFC 6455 §7.4.1)."""
+NORMAL_CLOSURE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class _ToSend:
+    """Work for the sender: a judged frame of so many bytes; without one, an ACK that answers no frame."""
+
+    pending: PendingCommit | None = None
+    length_bytes: int = 0
+
+
+class Stream:
+    """One open stream of one session."""
+
+    def __init__(
+        self, context: MasterContext, intake: RecordIntake, socket: web.WebSocketResponse, live: LiveSession
+    ) -> None:
+        self._context = context
+        self._intake = intake
+        self._socket = socket
+        self._live = live
+        self._gate = StreamGate()
+        self._failed_chain: WriteChain | None = None
+        self._to_send: deque[_ToSend] = deque()
+        self._has_work = asyncio.Event()
+        self._is_read_to_end = False
+        self._waiting_bytes = 0
+        self._has_room = asyncio.Event()
+        self._ended: asyncio.Future[Reason] = asyncio.get_running_loop().create_future()
+        self._generation_began_s = context.clock.monotonic_s()
+
+    def end(self, reason: Reason) -> None:
+        """Send CLOSE and close the socket; nothing more is read."""
+        if not self._ended.done():
+            self._ended.set_result(reason)
+
+    def announce(self) -> None:
+        """Send an ACK unasked."""
+        self._queue(_ToSend())
+
+    async def run(self) -> None:
+        """Serve until either side ends it.
+
+        Raises:
+            RemoteProtocolError: The peer sent what the protocol does not allow; the socket is closed.
+        """
+        self.announce()
+        reader = asyncio.create_task(self._read_frames())
+        sender = asyncio.create_task(self._send_acks())
+        try:
+            tasks: set[asyncio.Future[Any]] = {reader, sender, self._ended}
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if self._ended.done():
+                await self._close(self._ended.result(), NORMAL_CLOSURE)
+            elif reader.done() and reader.exception() is None:
+                self._is_read_to_end = True
+                self._has_work.set()
+                await asyncio.wait({sender}, timeout=self._context.config.stream_send_timeout_s)
+                await self._socket.close(code=NORMAL_CLOSURE)
+            elif reader.done():
+                await self._close(Reason.MALFORMED, POLICY_VIOLATION)
+                reader.result()
+            else:
+                sender.result()
+        finally:
+            reader.cancel()
+            sender.cancel()
+            await asyncio.gather(reader, sender, return_exceptions=True)
+
+    async def _read_frames(self) -> None:
+        """Until the peer closes. Raises RemoteProtocolError."""
+        while True:
+            message = await self._socket.receive()
+            if message.type in (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR):
+                return
+            if message.type is not WSMsgType.BINARY:
+                raise DecodingError("a stream has binary messages only")
+            plaintext = self._live.session.stream_in.open(message.data)
+            match decode_slave_frame(plaintext):
+                case Items() as frame:
+                    await self._take(frame, len(plaintext))
+                case Resume() as frame:
+                    self._gate = self._gate.resume(frame)
+                case Close():
+                    return
+                case Open():
+                    raise UnexpectedMessageError("a stream is opened once")
+
+    async def _take(self, frame: Items, length_bytes: int) -> None:
+        if not self._gate.is_open:
+            return
+        pending = await self._intake.begin(self._live, frame)
+        self._gate = self._gate.after(pending.intake)
+        self._waiting_bytes += length_bytes
+        self._queue(_ToSend(pending, length_bytes))
+        while self._waiting_bytes > self._context.config.stream_credit_bytes:
+            self._has_room.clear()
+            await self._has_room.wait()
+
+    def _queue(self, work: _ToSend) -> None:
+        self._to_send.append(work)
+        self._has_work.set()
+
+    async def _send_acks(self) -> None:
+        while True:
+            await self._has_work.wait()
+            while self._to_send:
+                await self._acknowledge(self._to_send.popleft())
+            self._has_work.clear()
+            if self._is_read_to_end:
+                return
+
+    async def _acknowledge(self, work: _ToSend) -> None:
+        if work.pending is None:
+            await self._send(self._intake.acknowledge(self._live))
+            return
+        ack = await self._intake.finish(self._live, work.pending)
+        self._waiting_bytes -= work.length_bytes
+        self._has_room.set()
+        if ack.reason is Reason.STORE_UNAVAILABLE:
+            # What was judged behind this frame fails with it, and is passed over as if the gate had been closed.
+            if work.pending.chain is self._failed_chain:
+                return
+            self._failed_chain = work.pending.chain
+            self._gate = StreamGate(ack.refused_seq)
+        elif ack.reason is Reason.NONE and self._is_next_committed():
+            return  # the next ACK says all that this one would
+        await self._send(ack)
+
+    def _is_next_committed(self) -> bool:
+        written = self._to_send[0].pending.written if self._to_send and self._to_send[0].pending else None
+        return written is not None and written.done() and written.exception() is None
+
+    async def _send(self, frame: MasterFrame) -> None:
+        now_s = self._context.clock.monotonic_s()
+        if now_s - self._generation_began_s >= GENERATION_MAX_AGE_S:
+            self._live.session.stream_out.begin_generation()
+            self._generation_began_s = now_s
+        async with asyncio.timeout(self._context.config.stream_send_timeout_s):
+            await self._socket.send_bytes(self._live.session.stream_out.seal(encode_frame(frame)))
+
+    async def _close(self, reason: Reason, code: int) -> None:
+        with contextlib.suppress(ConnectionError, TimeoutError):
+            await self._send(Close(reason))
+        await self._socket.close(code=code)
+
+
+async def open_stream(context: MasterContext, socket: web.WebSocketResponse) -> LiveSession:
+    """Read the first message: which session's stream this is, proven by its sealed OPEN.
+
+    Raises:
+        RemoteProtocolError: It is no opening, or the session has no stream to give. Nothing is claimed.
+    """
+    try:
+        async with asyncio.timeout(context.config.stream_open_timeout_s):
+            message = await socket.receive()
+    except TimeoutError as exc:
+        raise UnexpectedMessageError("the stream was not opened in time") from exc
+    if message.type is not WSMsgType.BINARY:
+        raise DecodingError("a stream begins with a binary message")
+    sid, unit = parse_stream_opening(message.data)
+    live = context.live.require(sid, context.clock.monotonic_s())
+    if live.has_streamed or live.is_rotated:
+        raise UnexpectedMessageError("the session has no stream to give")
+    plaintext = live.session.stream_in.open(unit)
+    live.has_streamed = True
+    if not isinstance(decode_slave_frame(plaintext), Open):
+        raise UnexpectedMessageError("a stream begins with OPEN")
+    return live
+
+
+async def serve_stream(context: MasterContext, intake: RecordIntake, socket: web.WebSocketResponse) -> None:
+    """Serve a prepared socket to its end.
+
+    Raises:
+        RemoteProtocolError: The peer broke the protocol; the socket is closed with 1008.
+    """
+    try:
+        live = await open_stream(context, socket)
+    except RemoteProtocolError:
+        await socket.close(code=POLICY_VIOLATION)
+        raise
+    stream = Stream(context, intake, socket, live)
+    live.stream = stream
+    try:
+        await stream.run()
+    except (ConnectionError, TimeoutError):
+        return  # the peer is gone, or takes nothing any more
+    finally:
+        live.stream = None
