@@ -121,7 +121,7 @@ def require_same_chain(deployment: Deployment, connection: Connection) -> Deploy
     """The deployment, if it is on this chain. Raises ConfigurationError if not."""
     if deployment.identity.chain_id != connection.chain_id:
         raise ConfigurationError(
-            f"the contract was deployed on chain {deployment.identity.chain_id}, and this is chain {connection.chain_id}",
+            f"the contract stands on chain {deployment.identity.chain_id}, and this is chain {connection.chain_id}",
             remedy="Name the chain that it was deployed on, or use another data folder.",
         )
     return deployment

@@ -1,0 +1,206 @@
+"""The transaction sender gets every call into a block, whatever becomes of its tx_nonce."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+from eth_account import Account
+
+from chain_gateway.config import SenderTimes
+from chain_gateway.node_answers import RawReceipt
+from chain_gateway.sender import TransactionSender
+from group_protocol.errors import RegistryUnavailable
+from tests.support.contract_logs import CONTRACT
+from tests.support.model_node import CHAIN_ID, ModelNode, RpcFault
+
+QUICK = SenderTimes(receipt_timeout_s=60, first_poll_s=0.001, longest_poll_s=0.002, rebroadcast_s=0.005)
+RELAYER = Account.from_key(b"\x01" * 32)
+GAS_LIMIT = 100_000
+
+
+@pytest.fixture
+def model() -> ModelNode:
+    return ModelNode()
+
+
+@pytest.fixture
+async def sender(model: ModelNode) -> AsyncIterator[TransactionSender]:
+    sender = make_sender(model)
+    yield sender
+    await sender.close()
+
+
+def make_sender(model: ModelNode, times: SenderTimes = QUICK) -> TransactionSender:
+    return TransactionSender(model.connect_gateway(), RELAYER, CHAIN_ID, times)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():
+        await asyncio.sleep(0.001)
+
+
+def sent_by_somebody_else(nonce: int) -> str:
+    """Another process uses the relayer's key."""
+    fields = {"chainId": CHAIN_ID, "nonce": nonce, "to": bytes(20), "value": 1, "gas": 21_000, "gasPrice": 100}
+    return f"0x{Account.sign_transaction(fields, RELAYER.key).raw_transaction.hex()}"
+
+
+async def test_calls_at_once_get_consecutive_nonces(model: ModelNode, sender: TransactionSender) -> None:
+    receipts = await asyncio.gather(*(sender.send(CONTRACT, bytes([call]), GAS_LIMIT) for call in range(10)))
+    assert len({receipt.transaction_hash for receipt in receipts}) == 10
+    nonces = [transaction.nonce for block in model.blocks for transaction in block.transactions]
+    assert nonces == list(range(10))
+
+
+async def test_calls_wait_for_their_block_side_by_side(model: ModelNode, sender: TransactionSender) -> None:
+    model.mines_at_once = False
+    sending = [asyncio.create_task(sender.send(CONTRACT, bytes([call]), GAS_LIMIT)) for call in range(3)]
+    await until(lambda: len(model.pool) == 3)
+    block = model.mine()
+    receipts = await asyncio.gather(*sending)
+    assert {receipt.block_number for receipt in receipts} == {block.number}
+
+
+async def test_chain_without_base_fee_gets_legacy_transactions() -> None:
+    model = ModelNode(base_fee_wei=None)
+    await make_sender(model).send(CONTRACT, b"", GAS_LIMIT)
+    assert model.blocks[-1].transactions[0].raw[0] >= 0xC0
+
+
+async def test_nonce_used_by_somebody_else_is_replaced(model: ModelNode, sender: TransactionSender) -> None:
+    await sender.send(CONTRACT, b"first", GAS_LIMIT)
+    model._eth_sendRawTransaction(sent_by_somebody_else(1))
+    receipt = await sender.send(CONTRACT, b"second", GAS_LIMIT)
+    assert model.blocks[receipt.block_number].transactions[0].nonce == 2
+
+
+async def test_nonce_taken_in_the_pool_is_left_to_whose_it_is(model: ModelNode, sender: TransactionSender) -> None:
+    await sender.send(CONTRACT, b"first", GAS_LIMIT)
+    model.mines_at_once = False
+    model._eth_sendRawTransaction(sent_by_somebody_else(1))
+    sending = asyncio.create_task(sender.send(CONTRACT, b"second", GAS_LIMIT))
+    await until(lambda: len(model.pool) == 2)
+    model.mine()
+    await sending
+    assert [transaction.nonce for transaction in model.blocks[-1].transactions] == [1, 2]
+
+
+async def test_call_whose_nonce_went_to_another_in_a_block_is_sent_again(
+    model: ModelNode, sender: TransactionSender
+) -> None:
+    model.mines_at_once = False
+    sending = asyncio.create_task(sender.send(CONTRACT, b"", GAS_LIMIT))
+    await until(lambda: 0 in model.pool)
+    model.pool.clear()
+    model._eth_sendRawTransaction(sent_by_somebody_else(0))
+    model.mine()
+    await until(lambda: 1 in model.pool)
+    model.mine()
+    await sending
+    assert model.nonce == 2
+
+
+async def test_call_that_the_pool_lost_is_sent_again(model: ModelNode, sender: TransactionSender) -> None:
+    model.mines_at_once = False
+    sending = asyncio.create_task(sender.send(CONTRACT, b"", GAS_LIMIT))
+    await until(lambda: 0 in model.pool)
+    lost = model.pool.pop(0)
+    await until(lambda: 0 in model.pool)
+    assert model.pool[0] == lost
+    model.mine()
+    await sending
+
+
+async def test_call_whose_block_was_replaced_lands_again(model: ModelNode, sender: TransactionSender) -> None:
+    model.mines_at_once = False
+    sending = asyncio.create_task(sender.send(CONTRACT, b"", GAS_LIMIT))
+    await until(lambda: 0 in model.pool)
+    model.mine()
+    model.fork(1)
+    await until(lambda: 0 in model.pool)
+    model.mine()
+    await sending
+    assert model.nonce == 1
+
+
+async def test_call_is_seen_through_when_the_caller_gives_up(model: ModelNode, sender: TransactionSender) -> None:
+    model.mines_at_once = False
+    sending = asyncio.create_task(sender.send(CONTRACT, b"", GAS_LIMIT))
+    await until(lambda: 0 in model.pool)
+    sending.cancel()
+    await asyncio.gather(sending, return_exceptions=True)
+    model.pool.clear()
+    await until(lambda: 0 in model.pool)
+    model.mine()
+    model.mines_at_once = True
+    await sender.send(CONTRACT, b"next", GAS_LIMIT)
+    assert model.nonce == 2
+
+
+async def test_gap_that_nobody_fills_is_filled_with_nothing(model: ModelNode, sender: TransactionSender) -> None:
+    model.fail_next("eth_sendRawTransaction", RpcFault(-32000, "exceeds block gas limit"))
+    refused, receipt = await asyncio.gather(
+        sender.send(CONTRACT, b"first", GAS_LIMIT), sender.send(CONTRACT, b"second", GAS_LIMIT), return_exceptions=True
+    )
+    assert isinstance(refused, RegistryUnavailable)
+    assert isinstance(receipt, RawReceipt)
+    filler, second = model.blocks[-1].transactions
+    assert (filler.nonce, second.nonce, second.transaction_hash) == (0, 1, receipt.transaction_hash)
+    assert CONTRACT not in filler.raw
+
+
+async def test_lost_connection_while_sending_does_not_lose_the_call(
+    model: ModelNode, sender: TransactionSender
+) -> None:
+    model.fail_next("eth_sendRawTransaction", ConnectionResetError("while sending"))
+    receipt = await sender.send(CONTRACT, b"", GAS_LIMIT)
+    assert receipt.succeeded
+
+
+async def test_lost_connection_while_waiting_does_not_lose_the_call(
+    model: ModelNode, sender: TransactionSender
+) -> None:
+    model.fail_next("eth_getTransactionReceipt", *[ConnectionResetError("while waiting")] * 3)
+    assert (await sender.send(CONTRACT, b"", GAS_LIMIT)).succeeded
+
+
+async def test_node_that_is_down_is_unavailable_and_nothing_is_sent(
+    model: ModelNode, sender: TransactionSender
+) -> None:
+    model.is_down = True
+    with pytest.raises(RegistryUnavailable):
+        await sender.send(CONTRACT, b"", GAS_LIMIT)
+    model.is_down = False
+    await sender.send(CONTRACT, b"", GAS_LIMIT)
+    assert model.nonce == 1
+
+
+async def test_account_without_ether_is_named_in_the_remedy(model: ModelNode, sender: TransactionSender) -> None:
+    model.fail_next("eth_sendRawTransaction", RpcFault(-32000, "insufficient funds for gas * price + value"))
+    with pytest.raises(RegistryUnavailable) as caught:
+        await sender.send(CONTRACT, b"", GAS_LIMIT)
+    assert sender.address.hex() in caught.value.remedy
+
+
+async def test_refused_call_does_not_leave_a_gap(model: ModelNode, sender: TransactionSender) -> None:
+    model.fail_next("eth_sendRawTransaction", RpcFault(-32000, "exceeds block gas limit"))
+    with pytest.raises(RegistryUnavailable):
+        await sender.send(CONTRACT, b"", GAS_LIMIT)
+    await sender.send(CONTRACT, b"", GAS_LIMIT)
+    assert model.nonce == 1
+
+
+async def test_call_in_no_block_in_time_is_unavailable_and_may_still_land(model: ModelNode) -> None:
+    model.mines_at_once = False
+    impatient = make_sender(model, SenderTimes(receipt_timeout_s=0.05, first_poll_s=0.001))
+    with pytest.raises(RegistryUnavailable, match="may still land"):
+        await impatient.send(CONTRACT, b"", GAS_LIMIT)
+    assert 0 in model.pool
+
+
+async def test_node_that_always_refuses_the_nonce_does_not_keep_the_caller(
+    model: ModelNode, sender: TransactionSender
+) -> None:
+    model.fail_next("eth_sendRawTransaction", *[RpcFault(-32000, "nonce too low")] * 100)
+    with pytest.raises(RegistryUnavailable, match="in a row"):
+        await sender.send(CONTRACT, b"", GAS_LIMIT)
