@@ -1,7 +1,7 @@
 """The transaction sender gets every call into a block, whatever becomes of its tx_nonce."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 from eth_account import Account
@@ -12,6 +12,7 @@ from chain_gateway.sender import TransactionSender
 from group_protocol.errors import RegistryUnavailable
 from tests.support.contract_logs import CONTRACT
 from tests.support.model_node import CHAIN_ID, ModelNode, RpcFault
+from tests.support.waiting import until
 
 QUICK = SenderTimes(receipt_timeout_s=60, first_poll_s=0.001, longest_poll_s=0.002, rebroadcast_s=0.005)
 RELAYER = Account.from_key(b"\x01" * 32)
@@ -32,11 +33,6 @@ async def sender(model: ModelNode) -> AsyncIterator[TransactionSender]:
 
 def make_sender(model: ModelNode, times: SenderTimes = QUICK) -> TransactionSender:
     return TransactionSender(model.connect_gateway(), RELAYER, CHAIN_ID, times)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    while not condition():
-        await asyncio.sleep(0.001)
 
 
 def sent_by_somebody_else(nonce: int) -> str:

@@ -1,0 +1,347 @@
+"""The event replica follows the chain, through reorganisations, restarts and failing nodes."""
+
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from chain_gateway.config import ReplicaTimes
+from chain_gateway.contract_abi import ContractAbi
+from chain_gateway.events import EventDecoder
+from chain_gateway.node_answers import RawLog
+from chain_gateway.replica import EventReplica
+from contracts import load_artifact
+from group_protocol.errors import ConfigurationError, RegistryInconsistent, RegistryUnavailable
+from group_protocol.identifiers import Address, GroupId, ObjectId, derive_object_id
+from group_protocol.membership import Associated, GroupCreated, ObjectState
+from group_protocol.ports import RegistryIdentity
+from tests.support.contract_logs import CONTRACT, make_log
+from tests.support.model_node import CHAIN_ID, ModelNode, RpcFault
+from tests.support.waiting import until
+
+GID = GroupId(b"g" * 16)
+MASTER = Address(b"m" * 20)
+ABI = ContractAbi.from_json(load_artifact().abi)
+QUICK = ReplicaTimes(poll_interval_s=0.005, longest_backoff_s=0.01, catch_up_timeout_s=60, blocks_per_request=100)
+NEVER_POLLS = ReplicaTimes(poll_interval_s=3_600, catch_up_timeout_s=60, blocks_per_request=100)
+FILE = "events.sqlite3"
+
+
+def created() -> RawLog:
+    return make_log("GroupCreated", gid=GID, master=MASTER, oid=derive_object_id(MASTER), index=1)
+
+
+def address(number: int) -> Address:
+    return Address(number.to_bytes(20, "big"))
+
+
+def oid(number: int) -> ObjectId:
+    return derive_object_id(address(number))
+
+
+def associated(number: int) -> RawLog:
+    return make_log("Associated", gid=GID, oid=oid(number), account=address(number))
+
+
+def revoked(number: int, epoch: int) -> RawLog:
+    return make_log("Revoked", gid=GID, oid=oid(number), epoch=epoch)
+
+
+def make_replica(
+    model: ModelNode, directory: Path, times: ReplicaTimes = QUICK, *, contract: Address = CONTRACT
+) -> EventReplica:
+    return EventReplica(
+        model.connect_gateway(),
+        EventDecoder(ABI, contract),
+        RegistryIdentity(CHAIN_ID, contract),
+        path=directory / FILE,
+        first_block=1,
+        times=times,
+    )
+
+
+@asynccontextmanager
+async def following(
+    model: ModelNode, directory: Path, times: ReplicaTimes = QUICK, *, contract: Address = CONTRACT
+) -> AsyncIterator[EventReplica]:
+    replica = make_replica(model, directory, times, contract=contract)
+    try:
+        await replica.start()
+        yield replica
+    finally:
+        await replica.close()
+
+
+def slaves(replica: EventReplica) -> set[ObjectId]:
+    return {view.oid for view in replica.membership.objects.values() if view.state is ObjectState.SLAVE}
+
+
+@pytest.fixture
+def model() -> ModelNode:
+    """A chain with a group in block 1."""
+    model = ModelNode()
+    model.mine(created())
+    return model
+
+
+async def test_start_takes_all_that_is_there(model: ModelNode, tmp_path: Path) -> None:
+    model.mine(associated(1), associated(2))
+    model.mine(revoked(2, epoch=2))
+    async with following(model, tmp_path) as replica:
+        assert slaves(replica) == {oid(1)}
+        assert replica.membership.groups[GID].epoch == 2
+
+
+async def test_new_block_is_found_by_polling(model: ModelNode, tmp_path: Path) -> None:
+    async with following(model, tmp_path) as replica:
+        events = replica.subscribe()
+        model.mine(associated(1))
+        event = await anext(events)
+        assert isinstance(event, Associated)
+        assert slaves(replica) == {oid(1)}
+
+
+async def test_waiting_for_a_block_does_not_wait_for_the_poll(model: ModelNode, tmp_path: Path) -> None:
+    async with following(model, tmp_path, NEVER_POLLS) as replica:
+        block = model.mine(associated(1))
+        await replica.wait_for_block(block.number)
+        assert slaves(replica) == {oid(1)}
+
+
+async def test_long_chain_is_read_in_parts_as_large_as_the_node_allows(model: ModelNode, tmp_path: Path) -> None:
+    for number in range(1, 251):
+        model.mine(associated(number))
+    model.log_range_max = 30
+    async with following(model, tmp_path) as replica:
+        assert len(slaves(replica)) == 250
+
+
+async def test_reopened_replica_asks_only_for_what_is_new(model: ModelNode, tmp_path: Path) -> None:
+    for number in range(1, 11):
+        model.mine(associated(number))
+    async with following(model, tmp_path):
+        pass
+    model.asked.clear()
+    async with following(model, tmp_path, NEVER_POLLS) as replica:
+        assert len(slaves(replica)) == 10
+        assert model.asked == ["eth_getBlockByNumber"]
+
+
+async def test_replaced_block_is_rolled_back(model: ModelNode, tmp_path: Path) -> None:
+    async with following(model, tmp_path) as replica:
+        await replica.wait_for_block(model.mine(associated(1)).number)
+        await replica.wait_for_block(model.mine(associated(2)).number)
+        model.fork(1)
+        model.mine()
+        await replica.wait_for_block(model.mine(associated(3)).number)
+        assert slaves(replica) == {oid(1), oid(3)}
+
+
+async def test_replaced_block_of_the_same_height_is_rolled_back(model: ModelNode, tmp_path: Path) -> None:
+    async with following(model, tmp_path) as replica:
+        await replica.wait_for_block(model.mine(associated(1)).number)
+        events = replica.subscribe()
+        model.fork(1)
+        model.mine(associated(2))
+        await anext(events)
+        assert slaves(replica) == {oid(2)}
+
+
+async def test_shorter_chain_is_followed_back(model: ModelNode, tmp_path: Path) -> None:
+    for number in range(1, 6):
+        model.mine(associated(number))
+    async with following(model, tmp_path) as replica:
+        events = replica.subscribe()
+        model.fork(4)
+        model.mine(associated(9))
+        await anext(events)
+        assert slaves(replica) == {oid(1), oid(9)}
+
+
+async def test_chain_replaced_while_closed_is_rolled_back_at_start(model: ModelNode, tmp_path: Path) -> None:
+    for number in range(1, 6):
+        model.mine(associated(number))
+    async with following(model, tmp_path):
+        pass
+    model.fork(3)
+    model.mine(associated(7))
+    async with following(model, tmp_path) as replica:
+        assert slaves(replica) == {oid(1), oid(2), oid(7)}
+
+
+async def test_wholly_other_chain_is_read_from_its_beginning(model: ModelNode, tmp_path: Path) -> None:
+    for number in range(1, 101):
+        model.mine(associated(number))
+    async with following(model, tmp_path):
+        pass
+    model.fork(len(model.blocks))
+    model.mine()
+    model.mine(created(), associated(500))
+    async with following(model, tmp_path) as replica:
+        assert slaves(replica) == {oid(500)}
+
+
+async def test_common_block_is_found_in_few_questions(model: ModelNode, tmp_path: Path) -> None:
+    for number in range(1, 1_001):
+        model.mine(associated(number))
+    async with following(model, tmp_path):
+        pass
+    model.fork(500)
+    model.mine()
+    model.asked.clear()
+    async with following(model, tmp_path, NEVER_POLLS) as replica:
+        assert slaves(replica) == {oid(number) for number in range(1, 501)}
+        assert len(model.asked) < 20
+
+
+async def test_file_of_another_contract_is_read_anew(model: ModelNode, tmp_path: Path) -> None:
+    model.mine(associated(1))
+    async with following(model, tmp_path):
+        pass
+    other = Address(b"\xdd" * 20)
+    empty = ModelNode()
+    empty.mine()
+    async with following(empty, tmp_path, contract=other) as replica:
+        assert not replica.membership.objects
+
+
+async def test_node_that_is_away_is_waited_for(model: ModelNode, tmp_path: Path) -> None:
+    async with following(model, tmp_path) as replica:
+        events = replica.subscribe()
+        model.is_down = True
+        asked = len(model.asked)
+        await until(lambda: len(model.asked) >= asked + 3)
+        model.is_down = False
+        model.mine(associated(1))
+        assert isinstance(await anext(events), Associated)
+
+
+async def test_node_that_is_away_at_start_is_unavailable(model: ModelNode, tmp_path: Path) -> None:
+    model.is_down = True
+    with pytest.raises(RegistryUnavailable):
+        async with following(model, tmp_path):
+            pass
+
+
+async def test_block_whose_events_do_not_come_is_unavailable(model: ModelNode, tmp_path: Path) -> None:
+    impatient = ReplicaTimes(poll_interval_s=0.005, catch_up_timeout_s=0.05)
+    async with following(model, tmp_path, impatient) as replica:
+        with pytest.raises(RegistryUnavailable):
+            await replica.wait_for_block(len(model.blocks))
+
+
+async def test_contradicting_events_end_everything_that_waits(model: ModelNode, tmp_path: Path) -> None:
+    async with following(model, tmp_path) as replica:
+        events = replica.subscribe()
+        block = model.mine(revoked(1, epoch=2))
+        with pytest.raises(RegistryInconsistent):
+            await replica.wait_for_block(block.number)
+        with pytest.raises(RegistryInconsistent):
+            await anext(events)
+        with pytest.raises(RegistryInconsistent):
+            _ = replica.membership
+        with pytest.raises(RegistryInconsistent):
+            await anext(replica.subscribe())
+
+
+async def test_contradicting_events_at_start_are_inconsistent(model: ModelNode, tmp_path: Path) -> None:
+    model.mine(associated(1))
+    model.mine(associated(1))
+    with pytest.raises(RegistryInconsistent):
+        async with following(model, tmp_path):
+            pass
+
+
+async def test_events_that_contradict_the_file_are_read_again_from_the_first(model: ModelNode, tmp_path: Path) -> None:
+    model.mine(associated(1))
+    async with following(model, tmp_path):
+        pass
+    change_file(tmp_path, "DELETE FROM log WHERE block_number = 2")
+    model.mine(revoked(1, epoch=2))
+    async with following(model, tmp_path) as replica:
+        assert replica.membership.objects[oid(1)].state is ObjectState.REVOKED
+
+
+async def test_file_that_contradicts_itself_is_read_again(model: ModelNode, tmp_path: Path) -> None:
+    model.mine(associated(1))
+    model.mine(revoked(1, epoch=2))
+    async with following(model, tmp_path):
+        pass
+    change_file(tmp_path, "DELETE FROM log WHERE block_number = 2")
+    async with following(model, tmp_path) as replica:
+        assert replica.membership.objects[oid(1)].state is ObjectState.REVOKED
+
+
+@pytest.mark.parametrize("swapped", [True, False], ids=["swapped", "foreign block"])
+async def test_logs_out_of_order_are_inconsistent(model: ModelNode, tmp_path: Path, *, swapped: bool) -> None:
+    model.mine(associated(1), associated(2))
+    logs = model._eth_getLogs({"fromBlock": "0x0", "toBlock": "0x2"})
+    model.answers["eth_getLogs"] = logs[::-1] if swapped else [logs[0] | {"blockNumber": "0x9"}]
+    with pytest.raises(RegistryInconsistent):
+        async with following(model, tmp_path):
+            pass
+
+
+async def test_damaged_file_is_the_users_to_remove(model: ModelNode, tmp_path: Path) -> None:
+    (tmp_path / FILE).write_bytes(b"no database at all, but long enough to be taken for one" * 100)
+    with pytest.raises(ConfigurationError) as caught:
+        await make_replica(model, tmp_path).start()
+    assert "Remove" in caught.value.remedy
+
+
+async def test_other_programs_database_is_left_alone(model: ModelNode, tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / FILE) as connection:
+        connection.execute("CREATE TABLE precious (thing TEXT)")
+    connection.close()
+    with pytest.raises(ConfigurationError):
+        await make_replica(model, tmp_path).start()
+    with sqlite3.connect(tmp_path / FILE) as connection:
+        assert connection.execute("SELECT count(*) FROM precious").fetchone() == (0,)
+    connection.close()
+
+
+async def test_closed_replica_ends_its_subscriptions_after_what_was_queued(model: ModelNode, tmp_path: Path) -> None:
+    async with following(model, tmp_path) as replica:
+        events = replica.subscribe()
+        await replica.wait_for_block(model.mine(associated(1)).number)
+    assert [type(event) async for event in events] == [Associated]
+    assert [event async for event in events] == []
+    assert [event async for event in replica.subscribe()] == []
+
+
+async def test_only_the_newest_blocks_without_events_are_kept(model: ModelNode, tmp_path: Path) -> None:
+    async with following(model, tmp_path, NEVER_POLLS) as replica:
+        for _ in range(200):
+            await replica.wait_for_block(model.mine().number)
+        await replica.wait_for_block(model.mine(associated(1)).number)
+    with sqlite3.connect(tmp_path / FILE) as connection:
+        ((blocks,),) = connection.execute("SELECT count(*) FROM block")
+        ((lowest,),) = connection.execute("SELECT min(number) FROM block")
+    connection.close()
+    assert blocks < 80
+    assert lowest == 1, "a block with an event stays"
+
+
+async def test_events_come_after_they_are_folded(tmp_path: Path) -> None:
+    model = ModelNode()
+    async with following(model, tmp_path) as replica:
+        events = replica.subscribe()
+        model.mine(created())
+        event = await anext(events)
+        assert isinstance(event, GroupCreated)
+        assert event.gid in replica.membership.groups
+
+
+async def test_fault_of_the_node_in_one_poll_is_survived(model: ModelNode, tmp_path: Path) -> None:
+    async with following(model, tmp_path) as replica:
+        model.fail_next("eth_getBlockByNumber", RpcFault(-32603, "internal error"))
+        await replica.wait_for_block(model.mine(associated(1)).number)
+        assert slaves(replica) == {oid(1)}
+
+
+def change_file(directory: Path, statement: str) -> None:
+    with sqlite3.connect(directory / FILE) as connection:
+        connection.execute(statement)
+    connection.close()
