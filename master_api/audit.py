@@ -89,12 +89,14 @@ class AuditHead:
         return f"{self.number}:{self.entry_hash.hex()}"
 
     @classmethod
-    def parse(cls, text: str) -> Self:
-        """Take such a text back.
+    def parse_optional(cls, text: str | None) -> Self | None:
+        """Take such a text back; None for none.
 
         Raises:
             ConfigurationError: It is none.
         """
+        if text is None:
+            return None
         number, _, entry_hash = text.strip().partition(":")
         try:
             head = cls(int(number), bytes.fromhex(entry_hash))

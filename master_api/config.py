@@ -11,6 +11,8 @@ from master_api.rate_limits import Rate
 
 DEFAULT_PORT = 3000
 """Port of the paper's master."""
+STORE_NAME = "master.sqlite3"
+ADMIN_SOCKET_NAME = "admin.sock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,13 @@ class MasterConfig:
     """``embedded``, or the URL of a JSON-RPC node."""
     contract: str = ""
     """Contract address in hex, for a node by URL. The embedded chain knows its own."""
+    contract_block: int = 0
+    """A block at or before the contract's deployment, where the search for its events begins.
+
+    With ``contract`` only.
+    """
+    relayer_key_file: str = ""
+    """Key of the account that pays on a chain by URL. Empty: ``gateway/relayer.key`` in the data folder."""
     passphrase_file: str = ""
     """File whose first line opens the key store. Empty: environment variable VGROUP_PASSPHRASE, else a prompt."""
     suites: tuple[Suite, ...] = DEFAULT_SUITES
@@ -114,3 +123,13 @@ class MasterConfig:
     def handshake_rate_per_address(self) -> Rate:
         """Bound on handshake messages of one address."""
         return Rate(self.handshakes_per_address_per_s, self.handshakes_per_address_burst)
+
+    @property
+    def resolved_store_url(self) -> str:
+        """The store's SQLAlchemy URL."""
+        return self.store_url or f"sqlite:///{self.data_dir / STORE_NAME}"
+
+    @property
+    def admin_socket(self) -> Path:
+        """Where the running master takes its operator's commands."""
+        return self.data_dir / ADMIN_SOCKET_NAME

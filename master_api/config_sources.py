@@ -1,6 +1,7 @@
 """Where settings come from: defaults, ``master.toml`` in the data folder, environment, options; later ones win."""
 
 import os
+import re
 import tomllib
 import types
 import typing
@@ -19,6 +20,7 @@ ENVIRONMENT_PREFIX = "VGROUP_MASTER_"
 """``VGROUP_MASTER_PORT=3001`` sets ``port``, and so on for every setting."""
 DATA_DIR_VARIABLE = "VGROUP_MASTER_DIR"
 CONFIG_FILE_NAME = "master.toml"
+_ADDRESS = re.compile(r"(0x)?[0-9a-fA-F]{40}")
 
 
 def default_data_dir(environment: Mapping[str, str]) -> Path:
@@ -105,7 +107,7 @@ def _convert(value: Any, kind: Any) -> Any:  # noqa: ANN401 - here untyped setti
 def _refuse_out_of_range(config: MasterConfig) -> None:
     for field in fields(MasterConfig):
         value = getattr(config, field.name)
-        if isinstance(value, int | float) and not value > 0 and field.name != "port":
+        if isinstance(value, int | float) and not value > 0 and field.name not in {"port", "contract_block"}:
             raise ConfigurationError(f"{field.name} must be above 0, not {value}")
     checks = {
         "port": 0 <= config.port < 2**16,
@@ -118,6 +120,8 @@ def _refuse_out_of_range(config: MasterConfig) -> None:
         "stream_credit_bytes": config.stream_credit_bytes < 2**32,
         "log_format": config.log_format in {"text", "json"},
         "log_level": config.log_level in {"DEBUG", "INFO", "WARNING", "ERROR"},
+        "contract": not config.contract or _ADDRESS.fullmatch(config.contract) is not None,
+        "contract_block": config.contract_block >= 0,
         "chain": config.chain == "embedded" or config.chain.startswith(("http://", "https://")),
     }
     for name, is_good in checks.items():

@@ -152,9 +152,10 @@ class Operations:
 
     async def verify_audit(self, head: str | None = None) -> JsonObject:
         """Verify the audit log, against a head noted before if one is given. Raises AuditBroken."""
-        expected = AuditHead.parse(head) if head else None
-        found = await self._context.store.read(lambda connection: self._context.audit.verify(connection, expected))
-        return {"entries": found.number, "head": found.to_text()}
+        expected = AuditHead.parse_optional(head)
+        return describe_audit(
+            await self._context.store.read(lambda connection: self._context.audit.verify(connection, expected))
+        )
 
     async def status(self) -> JsonObject:
         """Health, sessions and refusals since the start."""
@@ -221,6 +222,11 @@ class Operations:
             "records": records,
             "has_session": self._context.live.of_device(device.oid) is not None,
         }
+
+
+def describe_audit(head: AuditHead) -> JsonObject:
+    """A verified log."""
+    return {"entries": head.number, "head": head.to_text()}
 
 
 def _describe_invitation(invitation: InvitationRow, now_unix_s: float) -> Mapping[str, object]:

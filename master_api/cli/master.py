@@ -1,0 +1,125 @@
+"""``vgroup master``: set a master up and run it."""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from group_protocol.errors import ConfigurationError
+from master_api.cli.common import AsJson, DataDir, ask_master, ask_passphrase, make_app, print_fields, print_json
+from master_api.composition import open_key, run_master
+from master_api.config import MasterConfig
+from master_api.config_sources import load_config
+from master_api.key_file import (
+    PASSPHRASE_VARIABLE,
+    create_key,
+    find_passphrase,
+    has_key,
+    write_keystore,
+    write_plain_key,
+)
+from master_api.operations import JsonObject
+from master_api.private_files import ensure_private_folder
+from master_api.store.store import Store
+from master_api.system import SystemRandom
+
+master_app = make_app()
+
+
+@master_app.command("init")
+def init_command(
+    *,
+    data_dir: DataDir = None,
+    plain_key: Annotated[
+        bool, typer.Option("--plain-key", help="Keep the key unencrypted, in a file that only you can read.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make the master's folder, key and store."""
+    config = load_config(data_dir)
+    fields = _initialise(config, plain_key=plain_key)
+    if as_json:
+        print_json(fields)
+        return
+    print_fields(fields)
+    typer.echo("Next: vgroup master run, and in another terminal: vgroup group create NAME")
+
+
+@master_app.command("run")
+def run_command(  # noqa: PLR0913 - Typer makes an option of each parameter
+    *,
+    data_dir: DataDir = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in.")] = None,
+    port: Annotated[int | None, typer.Option(help="TCP port; 0 for any.", min=0, max=65_535)] = None,
+    public_host: Annotated[str | None, typer.Option(help="Host that pairing strings name.")] = None,
+    chain: Annotated[str | None, typer.Option(help="'embedded', or the URL of a node's JSON-RPC.")] = None,
+    contract: Annotated[str | None, typer.Option(help="Contract address, for a chain by URL.")] = None,
+    suites: Annotated[str | None, typer.Option(help="Suites to accept, for instance H1,E1.")] = None,
+    evidence_policy: Annotated[str | None, typer.Option(help="SIGNED or CHECKPOINTS.")] = None,
+    log_format: Annotated[str | None, typer.Option(help="text or json.")] = None,
+    log_level: Annotated[str | None, typer.Option(help="DEBUG, INFO, WARNING or ERROR.")] = None,
+    ready_file: Annotated[
+        Path | None, typer.Option(help="Write the ready line here too, once the master listens.")
+    ] = None,
+) -> None:
+    """Run the master until Ctrl-C or SIGTERM."""
+    options = {
+        "host": host,
+        "port": port,
+        "public_host": public_host,
+        "chain": chain,
+        "contract": contract,
+        "suites": suites,
+        "evidence_policy": evidence_policy,
+        "log_format": log_format,
+        "log_level": log_level,
+    }
+    config = load_config(data_dir, options=options)
+    key = open_key(config, ask_passphrase)
+    asyncio.run(run_master(config, key, ready_file=ready_file))
+
+
+@master_app.command("status")
+def status_command(*, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Show how the master is, its sessions, and whom it refused."""
+    status = ask_master(data_dir, "master.status")
+    if as_json:
+        print_json(status)
+    else:
+        print_fields(_flat(status))
+
+
+def _initialise(config: MasterConfig, *, plain_key: bool) -> JsonObject:
+    if has_key(config.data_dir):
+        raise ConfigurationError(
+            f"{config.data_dir} holds a master key already",
+            remedy="Run: vgroup master run, or choose another --data-dir.",
+        )
+    passphrase = "" if plain_key else find_passphrase(os.environ, config.passphrase_file, _ask_new_passphrase)
+    ensure_private_folder(config.data_dir)
+    key = create_key(SystemRandom())
+    path = write_plain_key(config.data_dir, key) if plain_key else write_keystore(config.data_dir, key, passphrase)
+    Store(config.resolved_store_url).close()
+    return {"master": "0x" + key.address.hex(), "key_file": str(path), "data_dir": str(config.data_dir)}
+
+
+def _ask_new_passphrase() -> str:
+    if not sys.stdin.isatty():
+        raise ConfigurationError(
+            "a new key needs a passphrase", remedy=f"Set {PASSPHRASE_VARIABLE}, or give --plain-key."
+        )
+    answer: str = typer.prompt("New passphrase", hide_input=True, confirmation_prompt=True, err=True)
+    return answer
+
+
+def _flat(status: JsonObject) -> JsonObject:
+    """Objects inside as text, for people."""
+    return {
+        name: ", ".join(f"{part}: {state}" for part, state in value.items()) or "none"
+        if isinstance(value, dict)
+        else value
+        for name, value in status.items()
+    }

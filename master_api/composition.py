@@ -1,0 +1,160 @@
+"""The master's composition root: the only module of this package that knows which gateway there is."""
+
+import asyncio
+import json
+import logging
+import os
+import signal
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from chain_gateway.composition import open_registry
+from chain_gateway.config import GATEWAY_FOLDER, GatewayConfig
+from group_protocol.crypto.keys import PrivateKey
+from group_protocol.identifiers import Address
+from master_api.admin_protocol import run_operation
+from master_api.admin_socket import admin_socket, ask_master, is_served
+from master_api.audit import AuditHead, AuditLog
+from master_api.config import MasterConfig
+from master_api.context import build_context
+from master_api.folder_lock import locked_folder
+from master_api.key_file import AskPassphrase, find_passphrase, read_key
+from master_api.logs import configure_logs
+from master_api.operations import JsonObject, Operations, describe_audit
+from master_api.public_endpoint import public_endpoint
+from master_api.service import MasterService
+from master_api.store.store import Store
+from master_api.system import SystemClock, SystemRandom
+
+EMBEDDED = "embedded"
+
+_log = logging.getLogger("vgroup.master")
+
+
+def gateway_config(config: MasterConfig) -> GatewayConfig:
+    """The gateway's settings inside the master's."""
+    contract = config.contract.removeprefix("0x")
+    return GatewayConfig(
+        directory=config.data_dir / GATEWAY_FOLDER,
+        url=None if config.chain == EMBEDDED else config.chain,
+        relayer_key_file=Path(config.relayer_key_file) if config.relayer_key_file else None,
+        contract=Address(bytes.fromhex(contract)) if contract else None,
+        contract_block=config.contract_block,
+    )
+
+
+def open_key(config: MasterConfig, ask_passphrase: AskPassphrase) -> PrivateKey:
+    """The master's key. Raises ConfigurationError."""
+    return read_key(config.data_dir, lambda: find_passphrase(os.environ, config.passphrase_file, ask_passphrase))
+
+
+@asynccontextmanager
+async def open_service(config: MasterConfig, key: PrivateKey) -> AsyncIterator[MasterService]:
+    """A master without its edge, for as long as the context lasts.
+
+    Raises:
+        ConfigurationError: A setting or file is wrong, or another process works in the data folder.
+        StoreError: The store cannot be opened.
+        RegistryUnavailable: The chain cannot be reached.
+        RegistryInconsistent: It is another chain or contract than the one remembered.
+    """
+    clock = SystemClock()
+    with locked_folder(config.data_dir):
+        store = await asyncio.to_thread(Store, config.resolved_store_url)
+        try:
+            # On a chain of one's own, deploying costs nothing; on any other it is a step that the operator takes.
+            registry_of = open_registry(
+                gateway_config(config), clock.now_unix_s, deploy_if_missing=config.chain == EMBEDDED
+            )
+            async with registry_of as registry:
+                service = MasterService(build_context(config, key, registry, store, clock, SystemRandom()))
+                try:
+                    await service.open()
+                    yield service
+                finally:
+                    await service.close()
+        finally:
+            await asyncio.to_thread(store.close)
+
+
+async def run_master(config: MasterConfig, key: PrivateKey, *, ready_file: Path | None = None) -> None:
+    """Run until SIGTERM or SIGINT, then stop in good order.
+
+    Once the master listens, one line of JSON on stdout says so, and the same is in ``ready_file``, if one is named:
+    ``{"ready": true, "host", "port", "pid", "master", "gid", "admin_socket"}``.
+    """
+    configure_logs(config.log_format, config.log_level)
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    async with open_service(config, key) as service:
+        port = await service.listen()
+        operations = Operations(service, public_endpoint(config, port))
+        async with admin_socket(config.admin_socket, operations):
+            await asyncio.to_thread(_say_ready, service, port, ready_file)
+            await stopping.wait()
+            _log.info("stopping")
+
+
+async def operate(
+    config: MasterConfig, name: str, arguments: Mapping[str, object], ask_passphrase: AskPassphrase
+) -> JsonObject:
+    """Do an operation: by the running master if there is one, else here.
+
+    Raises:
+        VirtualGroupError: What the operation raises.
+    """
+    if is_served(config.admin_socket):
+        answer = await ask_master(config.admin_socket, name, arguments)
+        if answer is not None:
+            return answer
+    key = await asyncio.to_thread(open_key, config, ask_passphrase)
+    async with open_service(config, key) as service:
+        operations = Operations(service, public_endpoint(config, config.port))
+        return await run_operation(operations, name, arguments)
+
+
+async def verify_audit(config: MasterConfig, head: str | None, ask_passphrase: AskPassphrase) -> JsonObject:
+    """Verify the audit log: by the running master if there is one, else here, where it takes no chain.
+
+    Raises:
+        AuditBroken: It does not hold.
+    """
+    if is_served(config.admin_socket):
+        answer = await ask_master(config.admin_socket, "audit.verify", {"head": head})
+        if answer is not None:
+            return answer
+    return await asyncio.to_thread(_verify_audit_here, config, head, ask_passphrase)
+
+
+def _verify_audit_here(config: MasterConfig, head: str | None, ask_passphrase: AskPassphrase) -> JsonObject:
+    audit = AuditLog(open_key(config, ask_passphrase), SystemClock())
+    store = Store(config.resolved_store_url, may_create=False)
+    try:
+        return describe_audit(
+            store.read_now(lambda connection: audit.verify(connection, AuditHead.parse_optional(head)))
+        )
+    finally:
+        store.close()
+
+
+def _say_ready(service: MasterService, port: int, ready_file: Path | None) -> None:
+    config, group = service.context.config, service.context.group.formed
+    line = json.dumps(
+        {
+            "ready": True,
+            "host": config.host,
+            "port": port,
+            "pid": os.getpid(),
+            "master": "0x" + service.context.key.address.hex(),
+            "gid": group.gid.hex() if group is not None else None,
+            "admin_socket": str(config.admin_socket),
+        }
+    )
+    print(line, flush=True)  # noqa: T201 - the ready line is this program's output
+    if ready_file is not None:
+        draft = ready_file.with_name(ready_file.name + ".new")
+        draft.write_text(line + "\n", "utf-8")
+        draft.rename(ready_file)
