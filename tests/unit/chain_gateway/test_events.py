@@ -1,6 +1,7 @@
 """Logs become events, strictly."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -31,7 +32,7 @@ ACCOUNT, HASH = Address(b"a" * 20), b"h" * 32
 AT = ChainPosition(1, 0, b"\xbb" * 32, b"\xaa" * 32)
 LARGEST = 2**64 - 1
 
-EVENTS: dict[str, tuple[dict[str, object], ChainEvent]] = {
+EVENTS: dict[str, tuple[dict[str, Any], ChainEvent]] = {
     "GroupCreated": (
         {"gid": GID, "master": ACCOUNT, "oid": OID, "index": 1},
         GroupCreated(GID, ACCOUNT, OID, AT),

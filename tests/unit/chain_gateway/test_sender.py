@@ -142,7 +142,7 @@ async def test_gap_that_nobody_fills_is_filled_with_nothing(model: ModelNode, se
     assert isinstance(receipt, RawReceipt)
     filler, second = model.blocks[-1].transactions
     assert (filler.nonce, second.nonce, second.transaction_hash) == (0, 1, receipt.transaction_hash)
-    assert CONTRACT not in filler.raw
+    assert bytes(CONTRACT) not in filler.raw
 
 
 async def test_lost_connection_while_sending_does_not_lose_the_call(
