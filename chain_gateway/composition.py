@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,6 +16,7 @@ from chain_gateway.config import EMBEDDED_CHAIN_ID, GatewayConfig
 from chain_gateway.contract_abi import ContractAbi
 from chain_gateway.deployment import Deployment, check_contract, deploy_contract, read_deployment, write_deployment
 from chain_gateway.embedded import open_embedded_chain
+from chain_gateway.embedded.lock import DirectoryLock
 from chain_gateway.events import EventDecoder
 from chain_gateway.node import ChainNode
 from chain_gateway.private_files import read_relayer
@@ -29,6 +31,7 @@ EMBEDDED_DIRECTORY = "chain"
 DEPLOYMENT_FILE = "deployment.json"
 REPLICA_FILE = "events.sqlite3"
 RELAYER_KEY_FILE = "relayer.key"
+LOCK_FILE = "gateway.lock"
 
 Now = Callable[[], float]
 """Wall-clock seconds since 1970. The embedded chain dates its blocks by it."""
@@ -55,7 +58,7 @@ async def open_registry(
         deploy_if_missing: Deploy the contract if the configuration and the directory name none.
 
     Raises:
-        ConfigurationError: A setting or file is missing or wrong, or the embedded chain is open elsewhere.
+        ConfigurationError: A setting or file is missing or wrong, or another process has the directory.
         RegistryUnavailable: The chain cannot be reached.
         RegistryInconsistent: Another contract or chain than the one remembered.
     """
@@ -135,11 +138,12 @@ async def open_connection(config: GatewayConfig, now_unix_s: Now) -> AsyncIterat
         ConfigurationError: See :func:`open_registry`.
         RegistryUnavailable: The chain cannot be reached.
     """
-    await asyncio.to_thread(config.directory.mkdir, mode=0o700, parents=True, exist_ok=True)
     async with AsyncExitStack() as stack:
+        lock = await asyncio.to_thread(_lock_directory, config.directory)
+        stack.callback(lock.release)
         open_node = _open_embedded if config.url is None else _open_by_url
         web3, account = await open_node(config, now_unix_s, stack)
-        node = ChainNode(web3, request_timeout_s=config.request_timeout_s)
+        node = ChainNode(web3, request_timeout_s=config.request_timeout_s, requests_at_once=config.requests_at_once)
         chain_id = await node.fetch_chain_id()
         if config.chain_id not in (None, chain_id):
             raise ConfigurationError(
@@ -148,6 +152,12 @@ async def open_connection(config: GatewayConfig, now_unix_s: Now) -> AsyncIterat
         sender = TransactionSender(node, account, chain_id, config.sender)
         stack.push_async_callback(sender.close)
         yield Connection(node, sender, chain_id)
+
+
+def _lock_directory(directory: Path) -> DirectoryLock:
+    """One process at a time: two senders or two replicas would break each other's count."""
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return DirectoryLock.acquire(directory / LOCK_FILE)
 
 
 async def _open_embedded(

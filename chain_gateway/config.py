@@ -72,5 +72,8 @@ class GatewayConfig:
     request_timeout_s: float = 10.0
     """For one JSON-RPC request."""
 
+    requests_at_once: int = 32
+    """JSON-RPC requests that the node gets side by side; more wait for their turn."""
+
     sender: SenderTimes = field(default_factory=SenderTimes)
     replica: ReplicaTimes = field(default_factory=ReplicaTimes)

@@ -47,9 +47,11 @@ class ChainNode:
     Every method may raise RegistryUnavailable.
     """
 
-    def __init__(self, web3: AsyncWeb3[Any], *, request_timeout_s: float) -> None:
+    def __init__(self, web3: AsyncWeb3[Any], *, request_timeout_s: float, requests_at_once: int = 32) -> None:
         self._provider = web3.provider
         self._request_timeout_s = request_timeout_s
+        # A request's time begins when its turn comes, so that a crowd makes nobody run out of time.
+        self._turns = asyncio.Semaphore(requests_at_once)
 
     async def fetch_chain_id(self) -> int:
         """EIP-155 chain id."""
@@ -153,7 +155,7 @@ class ChainNode:
             return await self._ask(method, params)
 
     async def _ask(self, method: str, params: Sequence[object]) -> object:
-        async with asyncio.timeout(self._request_timeout_s):
+        async with self._turns, asyncio.timeout(self._request_timeout_s):
             return result_of(await self._provider.make_request(RPCEndpoint(method), list(params)))
 
 

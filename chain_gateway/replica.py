@@ -94,6 +94,7 @@ class EventReplica:
         finally:
             self._feed.close()
             store, self._store = self._store, None
+            self._tell_waiters()
             if store is not None:
                 await self._run(store.close)
             self._thread.shutdown(wait=False)
@@ -112,6 +113,8 @@ class EventReplica:
         try:
             async with asyncio.timeout(self._times.catch_up_timeout_s):
                 while self._failure is None and self._next_block() <= number:
+                    if self._store is None:
+                        raise RegistryUnavailable("the registry is closed")
                     self._poke.set()
                     await self._moved.wait()
         except TimeoutError as exc:

@@ -70,7 +70,7 @@ class TransactionSender:
         """
         delivery = asyncio.create_task(self._deliver(_Call(to, calldata, gas_limit)))
         self._deliveries.add(delivery)
-        delivery.add_done_callback(self._deliveries.discard)
+        delivery.add_done_callback(self._forget)
         return await asyncio.shield(delivery)
 
     async def close(self) -> None:
@@ -79,6 +79,12 @@ class TransactionSender:
         for delivery in deliveries:
             delivery.cancel()
         await asyncio.gather(*deliveries, return_exceptions=True)
+
+    def _forget(self, delivery: asyncio.Task[RawReceipt]) -> None:
+        self._deliveries.discard(delivery)
+        if not delivery.cancelled() and (failure := delivery.exception()) is not None:
+            # Its caller may have given up, and then nobody else would say so.
+            _logger.info("a transaction was not delivered: %s", failure)
 
     async def _deliver(self, call: _Call) -> RawReceipt:
         try:

@@ -54,7 +54,7 @@ def node_border() -> Iterator[None]:
     except TimeoutError as exc:
         raise RegistryUnavailable("the chain's node did not answer in time", remedy=_CHECK_NODE) from exc
     except (ClientError, OSError, EOFError, Web3Exception, json.JSONDecodeError, UnicodeDecodeError) as exc:
-        cause = f"{type(exc).__name__}: {str(exc)[:_MESSAGE_MAX_CHARACTERS]}"
+        cause = f"{type(exc).__name__}: {_shown(exc)}"
         raise RegistryUnavailable(f"the chain's node cannot be reached: {cause}", remedy=_CHECK_NODE) from exc
 
 
@@ -93,10 +93,15 @@ def refusal_of_transaction(error: NodeError) -> TransactionRefused:
 
 def _read_error(error: object) -> NodeError:
     if not isinstance(error, Mapping):
-        return NodeError(-1, str(error)[:_MESSAGE_MAX_CHARACTERS], b"")
+        return NodeError(-1, _shown(error), b"")
     code = error.get("code")
-    message = str(error.get("message", "no message"))[:_MESSAGE_MAX_CHARACTERS]
+    message = _shown(error.get("message", "no message"))
     return NodeError(code if isinstance(code, int) else -1, message, _output(error.get("data")))
+
+
+def _shown(text: object) -> str:
+    """A stranger's words, short and on one line, for our messages and logs."""
+    return "".join(letter if letter.isprintable() else "?" for letter in str(text)[:_MESSAGE_MAX_CHARACTERS])
 
 
 def _output(data: object) -> bytes:

@@ -28,7 +28,7 @@ class DirectoryLock:
             holder = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip() or "unknown"
             os.close(descriptor)
             raise ChainLocked(
-                f"the embedded chain in {path.parent} is in use by process {holder}",
+                f"{path.parent} is in use by process {holder}",
                 remedy="Stop that process, or give this one a directory of its own.",
             ) from exc
         os.ftruncate(descriptor, 0)
