@@ -11,12 +11,14 @@ SHELL := /bin/bash
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	"$$python" tools/check_python.py 2>/dev/null && echo "$$python" && exit; done; echo python3)
 VENV := .venv
+PROOF_VENV := .venv-proof
 BIN := $(VENV)/bin
 PY := $(BIN)/python
 # --only-binary: no compiler is ever started. --require-hashes: no file but the one that was locked.
 # --no-deps: a lock is complete, so there is nothing to look up.
 PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check --no-input
-LOCKED := $(PIP_INSTALL) --require-hashes --only-binary=:all: --no-deps
+LOCKED_OPTIONS := --require-hashes --only-binary=:all: --no-deps
+LOCKED := $(PIP_INSTALL) $(LOCKED_OPTIONS)
 SAY = @echo "==>"
 UV_VENV := .cache/uv
 CODE := chain_gateway contracts group_protocol master_api measure slave_client vgroup tests tools
@@ -35,7 +37,7 @@ demo: $(VENV)/.demo $(VENV)/.project ## form a group on this machine and attack 
 	@$(BIN)/vgroup demo $(ARGS)
 
 .PHONY: test
-test: dev ## run the tests (PYTEST_ARGS="-k token")
+test: dev $(PROOF_VENV)/.ready ## run the tests (PYTEST_ARGS="-k token")
 	@$(PY) -m pytest $(PYTEST_ARGS)
 
 # ---- checks ----
@@ -75,6 +77,8 @@ LOCK := $(UV_VENV)/bin/uv pip compile --quiet --universal --generate-hashes --no
 	--python-version 3.11 --group editable pyproject.toml
 # heartpy is there for its recordings and never imported: the demo does without the 250 MB that it would import.
 UNUSED_BY_DEMO := contourpy cycler fonttools kiwisolver matplotlib numpy pillow pyparsing python-dateutil scipy
+LOCK_PROOF := $(UV_VENV)/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
+	--python-version 3.11 --group proof $(UPGRADE)
 LOCK_PART := $(LOCK) --constraints requirements/dev.lock --no-annotate
 .PHONY: lock
 lock: $(UV_VENV)/.ready ## resolve the dependencies again and write requirements/*.lock (UPGRADE=--upgrade)
@@ -82,6 +86,7 @@ lock: $(UV_VENV)/.ready ## resolve the dependencies again and write requirements
 	@$(LOCK) --extra dev $(UPGRADE) --output-file requirements/dev.lock
 	@$(LOCK_PART) --extra slave --output-file requirements/slave.lock
 	@$(LOCK_PART) --extra master --output-file requirements/master.lock
+	@$(LOCK_PROOF) --output-file requirements/proof.lock
 	@$(LOCK_PART) --extra demo $(UNUSED_BY_DEMO:%=--no-emit-package %) --output-file requirements/demo.lock
 
 $(UV_VENV)/.ready: requirements/uv.lock
@@ -91,7 +96,7 @@ $(UV_VENV)/.ready: requirements/uv.lock
 
 .PHONY: clean
 clean: ## remove all that make made, the environment too
-	rm -rf $(VENV) node_modules .cache build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(PROOF_VENV) node_modules .cache build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # ---- the environment, in three steps with a stamp each ----
@@ -112,6 +117,14 @@ $(VENV)/.dev: requirements/dev.lock | $(VENV)/.made
 	$(SAY) "installing what the tests need (about a minute the first time)"
 	@$(LOCKED) -r $<
 	@touch $@ $(VENV)/.demo
+
+# slither, halmos and z3 ask for other versions of what the project uses, so they live apart.
+$(PROOF_VENV)/.ready: requirements/proof.lock
+	@"$(PYTHON)" tools/check_python.py
+	$(SAY) "installing what proves things about the contract (half a minute the first time)"
+	@"$(PYTHON)" -m venv --clear $(PROOF_VENV)
+	@$(PROOF_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-input $(LOCKED_OPTIONS) -r $<
+	@touch $@
 
 $(VENV)/.project: pyproject.toml | $(VENV)/.made
 	$(SAY) "installing vgroup itself, editable"
