@@ -14,7 +14,7 @@ from web3 import AsyncHTTPProvider, AsyncWeb3
 from web3.types import RPCEndpoint
 
 from chain_gateway import GatewayConfig, ReplicaTimes, SenderTimes, Web3Registry, open_registry
-from group_protocol.errors import ContractRefusal, Reason, RegistryInconsistent, RegistryUnavailable
+from group_protocol.errors import ConfigurationError, ContractRefusal, Reason, RegistryInconsistent, RegistryUnavailable
 from group_protocol.identifiers import GroupId
 from group_protocol.membership import Associated
 from tests.registry_suite.backends import Stage, set_stage
@@ -150,6 +150,13 @@ async def test_account_that_somebody_else_uses_too_goes_on(anvil: Anvil, config:
         await anvil.ask("eth_sendRawTransaction", RELAYER.sign_transaction(fields).raw_transaction.to_0x_hex())
         await registry.associate(stage.sign.associate("slave", gid, master="master"))
         assert registry.membership().is_active_member(gid, oid_of("slave"))
+
+
+async def test_second_gateway_in_the_same_folder_is_refused(config: GatewayConfig) -> None:
+    async with on_stage(config):
+        with pytest.raises(ConfigurationError, match="in use"):
+            async with open_registry(config, time.time):
+                pass
 
 
 async def test_account_without_ether_is_named(anvil: Anvil, config: GatewayConfig) -> None:

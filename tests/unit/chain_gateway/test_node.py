@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientConnectionError, ClientPayloadError
+from web3 import AsyncWeb3
 from web3.exceptions import BadResponseFormat
 
 from chain_gateway.errors import (
@@ -17,6 +18,7 @@ from chain_gateway.errors import (
     NonceUsed,
     TransactionRefused,
 )
+from chain_gateway.node import ChainNode
 from chain_gateway.node_answers import UnusableAnswer
 from group_protocol.errors import RegistryUnavailable
 from tests.support.contract_logs import CONTRACT
@@ -137,3 +139,29 @@ async def test_fees_follow_the_chain() -> None:
     assert (london.max_fee_wei, london.tip_wei) == (15, 1)
     legacy = await ModelNode(base_fee_wei=None).connect_gateway().fetch_fees()
     assert (legacy.max_fee_wei, legacy.tip_wei) == (0, None)
+
+
+async def test_words_of_a_node_stay_short_and_on_one_line() -> None:
+    model = ModelNode()
+    model.fail_next("eth_chainId", RpcFault(-32000, "first\nsecond \x1b[31m" + "x" * 10_000))
+    with pytest.raises(RegistryUnavailable) as caught:
+        await model.connect_gateway().fetch_chain_id()
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 300
+
+
+async def test_node_gets_a_bounded_number_of_requests_at_once() -> None:
+    class CountingNode(ModelNode):
+        now = most = 0
+
+        async def make_request(self, method: Any, params: Any) -> Any:
+            self.now += 1
+            self.most = max(self.most, self.now)
+            answer = await super().make_request(method, params)
+            self.now -= 1
+            return answer
+
+    model = CountingNode()
+    node = ChainNode(AsyncWeb3(model), request_timeout_s=5, requests_at_once=3)
+    await asyncio.gather(*(node.fetch_chain_id() for _ in range(20)))
+    assert model.most == 3
