@@ -7,6 +7,7 @@ from typing import Self
 import aiohttp
 
 from measure.paper_baseline.ciphers import SessionKey
+from measure.paper_baseline.clear_texts import Ticket
 from measure.paper_baseline.errors import MasterRefused
 from measure.paper_baseline.http_form import (
     ASSOCIATION_PATH,
@@ -16,7 +17,7 @@ from measure.paper_baseline.http_form import (
     TICKET_PATH,
 )
 from measure.paper_baseline.loopback import require_loopback, url_host
-from measure.paper_baseline.messages import TRUE, Ticket
+from measure.paper_baseline.messages import TRUE
 from measure.paper_baseline.slave import (
     DataForm,
     Device,

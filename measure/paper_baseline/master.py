@@ -21,6 +21,7 @@ from measure.paper_baseline.ciphers import (
     read_public_pem,
     wrap_session_key,
 )
+from measure.paper_baseline.clear_texts import SignedReading, SignedTicket, Ticket
 from measure.paper_baseline.errors import MalformedMessage, Reason, Refused
 from measure.paper_baseline.messages import (
     TRUE,
@@ -28,9 +29,6 @@ from measure.paper_baseline.messages import (
     DataMessage,
     KeySessionAnswer,
     KeySessionRequest,
-    SignedReading,
-    SignedTicket,
-    Ticket,
     TicketAnswer,
     TicketRequest,
 )

@@ -21,14 +21,12 @@ from measure.paper_baseline.ciphers import (
     public_pem,
     unwrap_session_key,
 )
+from measure.paper_baseline.clear_texts import SignedReading, SignedTicket, Ticket
 from measure.paper_baseline.messages import (
     AssociationRequest,
     DataMessage,
     KeySessionAnswer,
     KeySessionRequest,
-    SignedReading,
-    SignedTicket,
-    Ticket,
     TicketAnswer,
     TicketRequest,
 )
