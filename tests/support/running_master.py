@@ -59,7 +59,7 @@ class Bench:
     async def make_code(self, name: str = "bed 1", lifetime_s: float = 900) -> bytes:
         return (await invite(self.context, name, "127.0.0.1", 3000, lifetime_s)).pairing.code
 
-    async def post(self, path: str, body: bytes, **options: Any) -> tuple[int, bytes]:
+    async def post(self, path: str, body: bytes | AsyncIterator[bytes], **options: Any) -> tuple[int, bytes]:
         headers = {"Content-Type": "application/json"} | options.pop("headers", {})
         async with self.http.post(self.url + path, data=body, headers=headers, **options) as answer:
             return answer.status, await answer.read()
