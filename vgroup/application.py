@@ -114,7 +114,7 @@ def _show_version(is_wanted: bool) -> None:  # noqa: FBT001 - Typer passes the o
 
 def _take_options(
     *,
-    shows_version: Annotated[  # noqa: ARG001 - the option's own callback acts on it
+    shows_version: Annotated[
         bool, typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_show_version)
     ] = False,
 ) -> None:

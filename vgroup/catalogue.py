@@ -55,7 +55,7 @@ class CommandGroup:
         return loaded
 
 
-_GATEWAY_NEEDS: Final = ("aiohttp", "eth_account", "eth_tester", "web3")
+_GATEWAY_NEEDS: Final = ("aiohttp", "eth", "eth_account", "web3")
 _MASTER_NEEDS: Final = (*_GATEWAY_NEEDS, "segno", "sqlalchemy")
 _SLAVE_NEEDS: Final = ("aiohttp", "psutil")
 _MASTER_CLI: Final = "master_api.cli"

@@ -47,9 +47,10 @@ class Recording:
         """Samples per second, over the whole recording."""
         return (len(self.values) - 1) / self.offsets_s[-1]
 
-    def sensor_text(self, *, speed: float, name: str) -> str:
-        """What stands after ``--sensor``, without the speed: the recording for ever again, under this name."""
-        return f"replay:{self.path},{self.options},speed={speed:g},repeat=yes,name={name}"
+    @property
+    def sensor_text(self) -> str:
+        """What stands after ``vgroup slave run --sensor``: the recording, for ever again."""
+        return f"replay:{self.path},{self.options},repeat=yes,name=ppg"
 
     def sample(self, index: int) -> float:
         """The value sent as number ``index`` (from 0) when the recording is repeated for ever."""
@@ -68,7 +69,7 @@ class Recording:
 
 
 def find_recordings() -> tuple[Recording, ...]:
-    """heartpy's three recordings.
+    """The three recordings of heartpy.
 
     Raises:
         ConfigurationError: heartpy is not installed, or without its recordings.
