@@ -75,6 +75,7 @@ class Buffer:
         self._recent: deque[BufferedRecord] = deque()
         self._recent_bytes = 0
         self._recent_floor = 0
+        self._committed_through = 0
         self._acknowledged_through = 0
         self._deleted_through = 0
         self._next_seq = 1
@@ -154,6 +155,7 @@ class Buffer:
                 self._uncommitted.popleft()
                 self._uncommitted_bytes -= record.stored_bytes
                 self._remember(record)
+                self._committed_through = record.seq
             self._was_committed.set()
 
     @property
@@ -199,19 +201,22 @@ class Buffer:
         self._recent_bytes = sum(record.stored_bytes for record in kept)
 
     async def continue_above(self, last_seq: int) -> int:
-        """Go on above a number that the master knows and this device does not (its file was lost or is an old copy).
+        """Go on above the master's last seq where this device may have used numbers again, since its files were lost.
 
-        Records that wait under numbers up to it get new ones: the master would take them for repetitions. Answers
-        how many. Raises StoreError.
+        Records that wait under such numbers get new ones: the master would take them for repetitions. Answers how many.
+        Raises StoreError.
         """
-        if last_seq < self._next_seq:
+        if self._file.is_provisional and last_seq == 0:
+            await self._run(lambda: self._file.begin_numbers(self._file.next_seq, is_provisional=False))
+        if last_seq < self._next_seq and not self._file.is_provisional:
             return 0
         async with self._committing:
-            renumbered = await self._run(lambda: self._renumber_blocking(last_seq))
+            floor = max(last_seq + 1, self._file.next_seq)
+            renumbered = await self._run(lambda: self._renumber_blocking(floor))
             self._recent.clear()
             self._recent_bytes = 0
             self._next_seq = self._file.next_seq
-            self._recent_floor = self._next_seq - 1
+            self._committed_through = self._recent_floor = self._next_seq - 1
             waiting = list(self._uncommitted)
             self._uncommitted.clear()
             for record in waiting:
@@ -226,7 +231,7 @@ class Buffer:
     @property
     def highest_committed(self) -> int:
         """The highest seq that is on the disk or was deleted from it; 0 before the first."""
-        return self._file.next_seq - 1
+        return self._committed_through
 
     def held_now_s(self) -> float:
         """The device's running time in seconds, over all its runs."""
@@ -257,9 +262,9 @@ class Buffer:
             self._set_file_aside(str(exc))
             self._file = BufferFile(path, self._secret, self._limits, self._random)
         if self._file.is_new:
-            self._file.next_seq = self._sequence.first_unreserved
+            self._file.begin_numbers(self._sequence.first_unreserved, is_provisional=not self._sequence.is_known)
         self._next_seq = self._file.next_seq
-        self._recent_floor = self._file.next_seq - 1
+        self._committed_through = self._recent_floor = self._file.next_seq - 1
         self._held_at_open_s = self._file.held_s
         self._opened_at_s = self._clock.monotonic_s()
 
@@ -273,12 +278,12 @@ class Buffer:
             self._file.close()
             self._set_file_aside(str(exc))
             self._file = BufferFile(self._directory.path / _FILE, self._secret, self._limits, self._random)
-            self._file.next_seq = next_seq
+            self._file.begin_numbers(next_seq, is_provisional=False)
             self._file.commit(records, 0, self.held_now_s())
 
-    def _renumber_blocking(self, last_seq: int) -> int:
-        self._sequence.cover(last_seq + self._file.counts.records)
-        return self._file.renumber_above(last_seq)
+    def _renumber_blocking(self, first_seq: int) -> int:
+        self._sequence.cover(first_seq + self._file.counts.records)
+        return self._file.renumber_from(first_seq)
 
     def _set_file_aside(self, cause: str) -> None:
         """Rename the file and what SQLite keeps beside it, never over an older one."""

@@ -104,6 +104,7 @@ class BufferFile:
         self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
         self.counts = BufferCounts()
         self.next_seq = 1
+        self.is_provisional = False
         self.held_s = 0.0
         try:
             self.is_new = self._prepare(random)
@@ -114,6 +115,15 @@ class BufferFile:
             self._database.close()
             raise
         self._path = path
+
+    def begin_numbers(self, next_seq: int, *, is_provisional: bool) -> None:
+        """Say where a new file's numbers begin, and whether the master may know higher ones."""
+        self.next_seq = next_seq
+        self.is_provisional = is_provisional
+        try:
+            self._set_counters({"next_seq": next_seq, "provisional": int(is_provisional)})
+        except sqlite3.Error as exc:
+            raise _translate(exc, self._path) from exc
 
     def close(self) -> None:
         """Fold the WAL into the file and close it."""
@@ -173,9 +183,9 @@ class BufferFile:
             raise _translate(exc, self._path) from exc
         return records
 
-    def renumber_above(self, last_seq: int) -> int:
-        """Give every row a new seq above ``last_seq``, in the same order, in one durable step. Answers how many."""
-        next_seq = last_seq + 1
+    def renumber_from(self, first_seq: int) -> int:
+        """Give every row a new seq in the same order, from one above all, in one durable step. Answers how many."""
+        next_seq = first_seq
         try:
             self._database.execute("BEGIN IMMEDIATE")
             for (seq,) in self._database.execute("SELECT seq FROM record ORDER BY seq").fetchall():
@@ -186,13 +196,13 @@ class BufferFile:
                     self._insert([record])
                     next_seq += 1
                 self._database.execute("DELETE FROM record WHERE seq = ?", (seq,))
-            self._set_counters({"next_seq": next_seq})
+            self._set_counters({"next_seq": next_seq, "provisional": 0})
             self._database.execute("COMMIT")
             self._load_counts()
         except sqlite3.Error as exc:
             self._rollback()
             raise _translate(exc, self._path) from exc
-        return next_seq - last_seq - 1
+        return next_seq - first_seq
 
     def count_acknowledged(self, last_seq: int) -> int:
         """Readings that the master holds: those forgotten after its ACK, and those up to ``last_seq`` still here."""
@@ -267,6 +277,7 @@ class BufferFile:
             oldest_held_s=self._find_oldest(),
         )
         self.next_seq = max(int(counters.get("next_seq", 1)), highest + 1)
+        self.is_provisional = bool(counters.get("provisional", 0))
         self.held_s = float(counters.get("held_s", 0.0))
 
     def _insert(self, records: Iterable[BufferedRecord]) -> None:

@@ -20,6 +20,11 @@ class SequenceReservation:
         """The lowest seq that certainly was never used; 1 on a new device."""
         return self._reserved + 1
 
+    @property
+    def is_known(self) -> bool:
+        """Whether a mark was found: without one, this device may be new or may have lost its memory."""
+        return self._reserved > 0
+
     def cover(self, seq: int) -> None:
         """Make sure, durably, that ``seq`` counts as used. Raises KeyStoreError if the medium refuses."""
         if seq > self._reserved:

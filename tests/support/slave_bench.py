@@ -73,9 +73,7 @@ class SlaveBench:
     def joining(self) -> Joining:
         keys = self.store.load_keys()
         assert keys is not None
-        return Joining(
-            self.store, keys, self.state, offer=self.offer, random=self.random, report=self.steps.append
-        )
+        return Joining(self.store, keys, self.state, offer=self.offer, random=self.random, report=self.steps.append)
 
     def transport(self) -> Transport:
         return Transport("127.0.0.1", self.port, heartbeat_s=5.0)
