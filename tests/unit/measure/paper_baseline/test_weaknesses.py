@@ -9,7 +9,7 @@ from coincurve import PrivateKey
 from Crypto.PublicKey import RSA
 
 from measure.paper_baseline.ciphers import BLOCK_BYTES, RandomBytes, decrypt, encrypt
-from measure.paper_baseline.errors import Reason, Refused
+from measure.paper_baseline.errors import MalformedMessage, Reason, Refused
 from measure.paper_baseline.http_form import ASSOCIATION_PATH, DATA_PATH, KEY_SESSION_PATH, TICKET_PATH
 from measure.paper_baseline.key_substitution import ManInTheMiddle
 from measure.paper_baseline.master import MasterKeys, PaperMaster, Received
@@ -228,4 +228,18 @@ async def test_signed_data_under_another_object_id_than_the_messages_is_refused(
 
     with pytest.raises(Refused, match="not the sender's"):
         await strict_master.answer_data(DataMessage(device.object_id, own.encrypted).encode())
+    assert strict_master.received == []
+
+
+@pytest.mark.parametrize("position", range(0, 256, 16))
+async def test_bit_flipped_in_signed_data_is_refused(strict_master: PaperMaster, device: Device, position: int) -> None:
+    member = await join(strict_master, device)
+    message = DataMessage.decode(
+        prepare_data_message(device, member.session, member.ticket, READING, DataForm.SECTION_4_2)
+    )
+    flipped = bytearray(message.encrypted)
+    flipped[position] ^= 1
+
+    with pytest.raises((Refused, MalformedMessage)):
+        await strict_master.answer_data(DataMessage(message.object_id, bytes(flipped)).encode())
     assert strict_master.received == []
