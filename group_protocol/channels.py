@@ -62,6 +62,11 @@ class KeyRatchet:
         self._lane = lane
         self._install(key, 0)
 
+    @property
+    def next_generation_at(self) -> int:
+        """The first seq of the generation after the one whose key is held."""
+        return (self._generation + 1) << GENERATION_BITS
+
     def _install(self, key: bytes, generation: int) -> None:
         self._key = key
         self._generation = generation
@@ -136,8 +141,8 @@ class RequestSender:
         return self._opener.open(seq, answer.sealed)
 
     def begin_generation(self) -> None:
-        """Go on under the next key generation, as at least once an hour (§5.1)."""
-        self._next_seq = _start_of_next_generation(self._next_seq)
+        """Go on under the next key generation, as at least once an hour (§5.1). Again before a unit: no effect."""
+        self._next_seq = self._sealer.next_generation_at
 
 
 @dataclass(slots=True)
@@ -190,12 +195,18 @@ class RequestReceiver:
         """Seal the answer to request ``seq`` and keep it for repetitions.
 
         Raises:
-            LocalProtocolError: The request is not open: it was answered, abandoned, or the window has passed it.
+            LocalProtocolError: The request is not open: it was answered or abandoned.
+            ReplayError: The slave's later requests took the window or the key generation past it meanwhile (§5.2).
         """
         seen = self._seen.get(seq)
+        if seq <= self._highest_seq - REPLAY_WINDOW:
+            raise ReplayError("the window has passed the request before it was answered")
         if seen is None or seen.answer is not None:
             raise LocalProtocolError(f"request {seq} waits for no answer")
-        seen.answer = SealedAnswer(self._sealer.seal(seq, plaintext))
+        try:
+            seen.answer = SealedAnswer(self._sealer.seal(seq, plaintext))
+        except LocalProtocolError as exc:
+            raise ReplayError("the slave left this request's key generation before it was answered") from exc
         return seen.answer
 
     def abandon_request(self, seq: int) -> None:
@@ -222,8 +233,8 @@ class StreamSender:
         return _SEQ.pack(seq) + sealed
 
     def begin_generation(self) -> None:
-        """Go on under the next key generation, as at least once an hour (§5.1)."""
-        self._next_seq = _start_of_next_generation(self._next_seq)
+        """Go on under the next key generation, as at least once an hour (§5.1). Again before a unit: no effect."""
+        self._next_seq = self._sealer.next_generation_at
 
 
 class StreamReceiver:

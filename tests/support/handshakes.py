@@ -1,6 +1,7 @@
 """Two handshake machines joined in memory: the pieces that protocol tests share."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from group_protocol.channels import MasterSession, SlaveSession
 from group_protocol.crypto.aead import Aead
@@ -121,4 +122,5 @@ def flip(raw: bytes, index: int) -> bytes:
 
 
 def tampered_m2(m2: KeysSessionAnswer, name: str, index: int) -> KeysSessionAnswer:
-    return replace(m2, **{name: flip(getattr(m2, name), index)})
+    changed: dict[str, Any] = {name: flip(getattr(m2, name), index)}
+    return replace(m2, **changed)

@@ -222,3 +222,33 @@ def test_stream_that_begins_a_generation_is_followed_and_none_may_be_skipped() -
     assert receiver.open(sender.seal(b"2")) == b"2"
     with pytest.raises(ReplayError):
         receiver.open((3 << 16).to_bytes(8, "big") + bytes(17))
+
+
+@pytest.mark.parametrize("channel", ["control", "data", "stream_out"])
+def test_generation_begun_twice_with_nothing_sealed_between_is_begun_once(channel: str) -> None:
+    exchange = run_exchange()
+    sender = getattr(exchange.slave_session, channel)
+    sender.begin_generation()
+    sender.begin_generation()
+    if channel == "stream_out":
+        assert exchange.master_session.stream_in.open(sender.seal(b"after two idle hours")) == b"after two idle hours"
+    else:
+        request = sender.seal_request(b"after two idle hours")
+        assert request.seq == 1 << 16
+        opened = getattr(exchange.master_session, channel).open_request(request)
+        assert opened == OpenedRequest(1 << 16, b"after two idle hours")
+
+
+@pytest.mark.parametrize("slow_seq", [0, (1 << 16) - 1])
+def test_answer_that_later_requests_overtook_is_a_replay_error(slow_seq: int) -> None:
+    exchange = run_exchange()
+    sender, receiver = exchange.slave_session.data, exchange.master_session.data
+    sender._next_seq = slow_seq
+    slow = sender.seal_request(b"slow")
+    sender.begin_generation()
+    quick = sender.seal_request(b"quick")
+    receiver.open_request(slow)
+    receiver.open_request(quick)
+    receiver.seal_answer(quick.seq, b"done")
+    with pytest.raises(ReplayError):
+        receiver.seal_answer(slow.seq, b"too late")
