@@ -7,8 +7,6 @@ import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from eth_account import Account
-
 from group_protocol.crypto.keys import PrivateKey
 from group_protocol.errors import ConfigurationError
 from group_protocol.ports import Random
@@ -57,6 +55,8 @@ def has_key(data_dir: Path) -> bool:
 
 def write_keystore(data_dir: Path, key: PrivateKey, passphrase: str, *, scrypt_cost: int = SCRYPT_COST) -> Path:
     """Keep the key encrypted. Raises ConfigurationError if a file is there already."""
+    from eth_account import Account  # noqa: PLC0415 - half a second to import, and few commands need it
+
     path = data_dir / KEYSTORE_NAME
     keystore = Account.encrypt(key.secret, passphrase, kdf="scrypt", iterations=scrypt_cost)
     write_private_file(path, json.dumps(keystore, sort_keys=True).encode("ascii"))
@@ -89,6 +89,8 @@ def read_key(data_dir: Path, passphrase: AskPassphrase) -> PrivateKey:
 
 
 def _open_keystore(path: Path, passphrase: str) -> PrivateKey:
+    from eth_account import Account  # noqa: PLC0415 - as above
+
     try:
         keystore = json.loads(path.read_text("ascii"))
     except (OSError, ValueError) as exc:

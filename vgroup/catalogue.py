@@ -58,19 +58,32 @@ class CommandGroup:
 _GATEWAY_NEEDS: Final = ("aiohttp", "eth", "eth_account", "web3")
 _MASTER_NEEDS: Final = (*_GATEWAY_NEEDS, "segno", "sqlalchemy")
 _SLAVE_NEEDS: Final = ("aiohttp", "psutil")
-_MASTER_CLI: Final = "master_api.cli"
 
 GROUPS: Final = (
-    CommandGroup("master", "Set up and run a master.", _MASTER_CLI, "master_app", "master", _MASTER_NEEDS),
-    CommandGroup("group", "Form the master's group and look at it.", _MASTER_CLI, "group_app", "master", _MASTER_NEEDS),
+    CommandGroup("master", "Set up and run a master.", "master_api.cli.master", "master_app", "master", _MASTER_NEEDS),
     CommandGroup(
-        "device", "Invite, list and revoke the group's devices.", _MASTER_CLI, "device_app", "master", _MASTER_NEEDS
+        "group", "Form the master's group and look at it.", "master_api.cli.group", "group_app", "master", _MASTER_NEEDS
+    ),
+    CommandGroup(
+        "device",
+        "Invite, list and revoke the group's devices.",
+        "master_api.cli.device",
+        "device_app",
+        "master",
+        _MASTER_NEEDS,
     ),
     CommandGroup("slave", "Join a group as a device, and send.", "slave_client.cli", "app", "slave", _SLAVE_NEEDS),
     CommandGroup(
-        "records", "Verify and export what devices sent.", _MASTER_CLI, "records_app", "master", _MASTER_NEEDS
+        "records",
+        "Verify and export what devices sent.",
+        "master_api.cli.records",
+        "records_app",
+        "master",
+        _MASTER_NEEDS,
     ),
-    CommandGroup("audit", "Verify the master's audit log.", _MASTER_CLI, "audit_app", "master", _MASTER_NEEDS),
+    CommandGroup(
+        "audit", "Verify the master's audit log.", "master_api.cli.audit", "audit_app", "master", _MASTER_NEEDS
+    ),
     CommandGroup(
         "chain", "Deploy the contract and look at the chain.", "chain_gateway.cli", "app", "gateway", _GATEWAY_NEEDS
     ),

@@ -10,7 +10,8 @@ from typing import Annotated
 import typer
 
 from group_protocol.errors import ConfigurationError
-from master_api.composition import operate
+from master_api.admin_socket import ask_master as ask_running_master
+from master_api.admin_socket import is_served
 from master_api.config import MasterConfig
 from master_api.config_sources import load_config
 from master_api.key_file import PASSPHRASE_VARIABLE
@@ -46,7 +47,17 @@ def ask_passphrase() -> str:
 
 def ask_master(data_dir: Path | None, operation: str, **arguments: object) -> JsonObject:
     """Do an operation of the master whose folder that is."""
-    return asyncio.run(operate(configured(data_dir), operation, arguments, ask_passphrase))
+    return asyncio.run(_ask_or_operate(configured(data_dir), operation, arguments))
+
+
+async def _ask_or_operate(config: MasterConfig, operation: str, arguments: JsonObject) -> JsonObject:
+    if is_served(config.admin_socket):
+        answer = await ask_running_master(config.admin_socket, operation, arguments)
+        if answer is not None:
+            return answer
+    from master_api.composition import operate  # noqa: PLC0415 - the chain takes a second to import
+
+    return await operate(config, operation, arguments, ask_passphrase)
 
 
 def configured(data_dir: Path | None) -> MasterConfig:

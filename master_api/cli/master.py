@@ -10,7 +10,6 @@ import typer
 
 from group_protocol.errors import ConfigurationError
 from master_api.cli.common import AsJson, DataDir, ask_master, ask_passphrase, make_app, print_fields, print_json
-from master_api.composition import open_key, run_master
 from master_api.config import MasterConfig
 from master_api.config_sources import load_config
 from master_api.key_file import (
@@ -77,6 +76,8 @@ def run_command(  # noqa: PLR0913 - Typer makes an option of each parameter
         "log_format": log_format,
         "log_level": log_level,
     }
+    from master_api.composition import open_key, run_master  # noqa: PLC0415 - the chain takes a second to import
+
     config = load_config(data_dir, options=options)
     key = open_key(config, ask_passphrase)
     asyncio.run(run_master(config, key, ready_file=ready_file))
