@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from master_api.admin_socket import ask_master
 from vgroup.demo.errors import DemoFailed
+from vgroup.demo.join_cost import JoinCost
 from vgroup.demo.processes import Member
 from vgroup.demo.proxy import RecordingProxy
 from vgroup.demo.recordings import Recording
@@ -60,6 +61,7 @@ class Slave:
         proxy: Stands between it and the master, and listens.
         pairing_text: What it was invited with.
         oid: In hex, once it has joined.
+        join: What joining cost.
     """
 
     name: str
@@ -70,6 +72,7 @@ class Slave:
     pairing_text: str = ""
     oid: str = ""
     member: Member | None = None
+    join: JoinCost | None = None
     is_revoked: bool = False
     _status: dict[str, Any] = field(default_factory=dict)
 

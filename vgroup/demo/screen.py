@@ -87,20 +87,31 @@ class Screen:
     def done(self, text: str) -> None:
         """Something went as it should."""
         self._doing = ""
-        self.line(f"  [green]✓[/green] {escape(text)}")
+        self._item("[green]✓[/green]", escape(text))
 
     def failed(self, text: str) -> None:
         """Something did not."""
         self._doing = ""
-        self.line(f"  [bold red]✗ {escape(text)}[/bold red]")
+        self._item("[bold red]✗[/bold red]", f"[bold red]{escape(text)}[/bold red]")
 
     def detail(self, text: str) -> None:
         """More about the line before."""
-        self.line(f"    [dim]{escape(text)}[/dim]")
+        self._item(" ", f"[dim]{escape(text)}[/dim]")
 
     def line(self, markup: str) -> None:
         """A line as it is, never broken when it goes to a file or a pipe."""
         self._console.print(markup, highlight=False, soft_wrap=not self._console.is_terminal)
+
+    def _item(self, mark: str, markup: str) -> None:
+        """A line with a mark before it; on a terminal it is broken where it is too long, and stays indented."""
+        if not self._console.is_terminal:
+            self.line(f"  {mark} {markup}")
+            return
+        grid = Table.grid(padding=(0, 1, 0, 0))
+        grid.add_column(width=3, justify="right")
+        grid.add_column()
+        grid.add_row(mark, Text.from_markup(markup))
+        self._console.print(grid)
 
     def show(self, renderable: RenderableType) -> None:
         """Anything that Rich can draw."""

@@ -17,20 +17,21 @@ from vgroup.demo.stage import Stage
 
 _READY_TIMEOUT_S: Final = 60.0
 _POLL_S: Final = 0.05
+_INVITED_AT_ONCE: Final = 4
 
 
 async def raise_master(stage: Stage) -> None:
     """Master's folder and key, the contract, the running master, and its group."""
     screen, crew, summary = stage.screen, stage.crew, stage.summary
     screen.heading("A master, its chain and its group")
-    screen.doing("making the master's key")
-    made = await crew.run_json("init", "master", "init")
-    screen.done(f"master 0x{_short(made['master'][2:])}: key encrypted on disk, store opened")
-    screen.doing("deploying the contract")
+    screen.doing("making the master's key, deploying the contract")
     chain_words = ["--chain", stage.settings.chain]
     if stage.settings.key_file is not None:
         chain_words += ["--key-file", str(stage.settings.key_file)]
-    deployed = await crew.run_json("deploy", "chain", "deploy", *chain_words)
+    made, deployed = await asyncio.gather(
+        crew.run_json("init", "master", "init"), crew.run_json("deploy", "chain", "deploy", *chain_words)
+    )
+    screen.done(f"master 0x{_short(made['master'][2:])}: its key is encrypted on disk")
     summary.chain = "embedded chain" if stage.settings.chain == EMBEDDED else f"chain at {stage.settings.chain}"
     summary.chain_id, summary.contract, summary.blocks = deployed["chain_id"], deployed["contract"], deployed["block"]
     stage.gas["deployment"] = deployed["gas"]
@@ -48,20 +49,21 @@ async def invite_and_join(stage: Stage, recordings: tuple[Recording, ...], exits
     """Invite every slave, and have them all join at once, each through a proxy that listens."""
     stage.screen.heading("Slaves")
     stage.screen.doing(f"inviting {stage.settings.slaves} slaves")
-    for number in range(1, stage.settings.slaves + 1):
-        stage.slaves.append(await _invite(stage, number, recordings[(number - 1) % len(recordings)], exits))
+    at_once = asyncio.Semaphore(_INVITED_AT_ONCE)
+    numbers = range(1, stage.settings.slaves + 1)
+    stage.slaves += await asyncio.gather(
+        *(_invite(stage, number, recordings[(number - 1) % len(recordings)], exits, at_once) for number in numbers)
+    )
     stage.screen.done(f"{len(stage.slaves)} slaves invited, with a pairing string each")
     stage.screen.doing("the slaves join: keys (M1, M2), identity and ticket (M3, M4), association (M5, M6)")
-    async with asyncio.TaskGroup() as tasks:
-        for slave in stage.slaves:
-            tasks.create_task(_join(stage, slave))
+    await asyncio.gather(*(_join(stage, slave) for slave in stage.slaves))
     devices = await stage.master.fetch_devices()
     stage.summary.blocks = max(device["block"] or 0 for device in devices.values())
     for slave in stage.slaves:
-        cost = measure_join(slave.proxy.connections)
+        slave.join = cost = measure_join(slave.proxy.connections)
         stage.screen.done(
             f"{slave.name} is {slave.oid[-4:]}, associated in block {devices[slave.oid]['block']}:"
-            f" {cost.total_ms:.0f} ms, {cost.wire_bytes:,} bytes, {cost.connections} connection"
+            f" {cost.total_ms:.0f} ms, {cost.wire_bytes:,} bytes"
         )
     states = {device["state"] for device in devices.values()}
     stage.check(
@@ -107,12 +109,14 @@ async def _run_master(stage: Stage) -> None:
     stage.master.admin_socket = Path(ready["admin_socket"])
 
 
-async def _invite(stage: Stage, number: int, recording: Recording, exits: AsyncExitStack) -> Slave:
+async def _invite(
+    stage: Stage, number: int, recording: Recording, exits: AsyncExitStack, at_once: asyncio.Semaphore
+) -> Slave:
     proxy = await exits.enter_async_context(RecordingProxy(stage.master.host, stage.master.port))
     name = f"slave-{number}"
-    invitation = await stage.crew.run_json(
-        *(f"invite-{number}", "device", "invite", name, "--host", stage.master.host, "--port", str(proxy.port))
-    )
+    words = ("device", "invite", name, "--host", stage.master.host, "--port", str(proxy.port))
+    async with at_once:
+        invitation = await stage.crew.run_json(f"invite-{number}", *words)
     # The first sends by POST, so that there is a record on the wire that can be sent again; the others stream.
     via = "data" if number == 1 else "stream"
     return Slave(name, recording, via, stage.folder / name, proxy, pairing_text=invitation["pairing_string"])

@@ -7,7 +7,7 @@ from typing import Final
 
 from vgroup.demo.actors import Slave
 from vgroup.demo.comparison import StoredSample, find_differences
-from vgroup.demo.join_cost import measure_join
+from vgroup.demo.join_cost import JoinCost
 from vgroup.demo.stage import Stage
 from vgroup.demo.summary import SlaveSummary
 
@@ -34,24 +34,25 @@ async def stop_slaves(stage: Stage) -> None:
 
 
 async def verify_store(stage: Stage) -> None:
-    """Have the master verify every signature and its audit log."""
-    stage.screen.doing("verifying every stored record's signature")
-    report = await stage.crew.run_json("verify", "records", "verify")
+    """Have the master verify every signature and its audit log, and export the readings."""
+    stage.screen.doing("verifying every stored record's signature, exporting the readings")
+    report, audit, _ = await asyncio.gather(
+        stage.crew.run_json("verify", "records", "verify"),
+        stage.crew.run_json("audit", "audit", "verify"),
+        stage.crew.run("export", "records", "export", "--output", str(stage.folder / _EXPORT)),
+    )
     stage.check(
         "every stored record carries its device's signature",
         holds=report["is_good"] and not report["waiting"] and report["good"] > 0,
         detail=f"{report['good']:,} good, {report['bad']:,} bad, {report['waiting']:,} without",
     )
-    audit = await stage.crew.run_json("audit", "audit", "verify")
     stage.check("the audit log is whole", holds=audit["entries"] > 0, detail=f"{audit['entries']:,} entries, chained")
 
 
 async def compare_samples(stage: Stage) -> None:
-    """Compare the export with the recordings, sample by sample, slave by slave."""
+    """Compare the exported readings with the recordings, sample by sample, slave by slave."""
     stage.screen.doing("comparing what is stored with the recordings")
-    path = stage.folder / _EXPORT
-    await stage.crew.run("export", "records", "export", "--output", str(path))
-    stored = await asyncio.to_thread(read_export, path)
+    stored = await asyncio.to_thread(read_export, stage.folder / _EXPORT)
     for slave in stage.slaves:
         _compare(stage, slave, stored.get(slave.oid, []))
     strangers = stored.keys() - {slave.oid for slave in stage.slaves}
@@ -79,10 +80,11 @@ def _compare(stage: Stage, slave: Slave, stored: list[StoredSample]) -> None:
         if stored
         else "nothing is stored",
     )
-    stage.summary.slaves.append(_summarise(slave, stored))
+    if slave.join is not None:
+        stage.summary.slaves.append(_summarise(slave, slave.join, stored))
 
 
-def _summarise(slave: Slave, stored: list[StoredSample]) -> SlaveSummary:
+def _summarise(slave: Slave, join: JoinCost, stored: list[StoredSample]) -> SlaveSummary:
     return SlaveSummary(
         name=slave.name,
         oid=slave.oid,
@@ -90,7 +92,7 @@ def _summarise(slave: Slave, stored: list[StoredSample]) -> SlaveSummary:
         rate_hz=round(slave.recording.rate_hz, 3),
         via=slave.via,
         is_revoked=slave.is_revoked,
-        join=measure_join(slave.proxy.connections),
+        join=join,
         records_sent=slave.records_sent,
         records_acknowledged=slave.records_acknowledged,
         records_stored=len({sample.seq for sample in stored}),
