@@ -10,6 +10,7 @@ import json
 import sys
 import textwrap
 from enum import Enum
+from itertools import pairwise
 from pathlib import Path
 
 from master_api.config import MasterConfig
@@ -28,7 +29,7 @@ def describe_settings(config: type) -> dict[str, str]:
     descriptions = {}
     for definition in ast.parse(textwrap.dedent(inspect.getsource(config))).body:
         body = definition.body if isinstance(definition, ast.ClassDef) else []
-        for field, text in zip(body, body[1:], strict=False):
+        for field, text in pairwise(body):
             match field, text:
                 case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(description))):
                     descriptions[name] = inspect.cleandoc(description)
