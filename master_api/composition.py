@@ -81,7 +81,7 @@ async def open_service(config: MasterConfig, key: PrivateKey) -> AsyncIterator[M
 async def run_master(config: MasterConfig, key: PrivateKey, *, ready_file: Path | None = None) -> None:
     """Run until SIGTERM or SIGINT, then stop in good order.
 
-    Once the master listens, one line of JSON on stdout says so, and the same is in ``ready_file``, if one is named:
+    Once the master listens, ``ready_file``, if one is named, has one line of JSON, and then stdout has the same:
     ``{"ready": true, "host", "port", "pid", "master", "gid", "admin_socket"}``.
     """
     configure_logs(config.log_format, config.log_level)
@@ -153,8 +153,8 @@ def _say_ready(service: MasterService, port: int, ready_file: Path | None) -> No
             "admin_socket": str(config.admin_socket),
         }
     )
-    print(line, flush=True)  # noqa: T201 - the ready line is this program's output
     if ready_file is not None:
         draft = ready_file.with_name(ready_file.name + ".new")
         draft.write_text(line + "\n", "utf-8")
         draft.rename(ready_file)
+    print(line, flush=True)  # noqa: T201 - the ready line is this program's output

@@ -77,6 +77,7 @@ class Stream:
             tasks: set[asyncio.Future[Any]] = {reader, sender, self._ended}
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             if self._ended.done():
+                await _stop(reader, sender)
                 await self._close(self._ended.result(), NORMAL_CLOSURE)
             elif reader.done() and reader.exception() is None:
                 self._is_read_to_end = True
@@ -84,14 +85,13 @@ class Stream:
                 await asyncio.wait({sender}, timeout=self._context.config.stream_send_timeout_s)
                 await self._socket.close(code=NORMAL_CLOSURE)
             elif reader.done():
+                await _stop(sender)
                 await self._close(Reason.MALFORMED, POLICY_VIOLATION)
                 reader.result()
             else:
                 sender.result()
         finally:
-            reader.cancel()
-            sender.cancel()
-            await asyncio.gather(reader, sender, return_exceptions=True)
+            await _stop(reader, sender)
 
     async def _read_frames(self) -> None:
         """Until the peer closes. Raises RemoteProtocolError."""
@@ -169,6 +169,12 @@ class Stream:
         with contextlib.suppress(ConnectionError, TimeoutError):
             await self._send(Close(reason))
         await self._socket.close(code=code)
+
+
+async def _stop(*tasks: asyncio.Task[None]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def open_stream(context: MasterContext, socket: web.WebSocketResponse) -> LiveSession:

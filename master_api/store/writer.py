@@ -100,7 +100,8 @@ class StoreWriter:
                 if not future.done():
                     future.set_exception(failure)
             return
-        for future, answer in answers:
+        # The last first: who waits for the first of many then finds all of them done, and says so once.
+        for future, answer in reversed(answers):
             future.set_result(answer)
 
 
