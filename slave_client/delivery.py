@@ -125,6 +125,8 @@ async def deliver_by_stream(
         while lifetime.left_s > 0:
             signals.more.clear()
             await _take_acks(stream, session, outbox, acks, signals)
+            if reader.done() and acks.empty():
+                reader.result()
             await _begin_epoch_if_due(outbox, signals)
             frame = await outbox.next_frame(closes_period=signals.closing.is_set())
             if frame is not None:
@@ -133,8 +135,6 @@ async def deliver_by_stream(
                 await stream.send(session.stream_out.seal(frame))
             elif signals.closing.is_set() and outbox.is_drained:
                 break
-            elif reader.done() and acks.empty():
-                reader.result()
             elif outbox.epoch_to_begin is None:
                 await _wait_for_more(signals, outbox, lifetime)
         await stream.send(session.stream_out.seal(encode_frame(Close(Reason.NONE))))
@@ -154,8 +154,7 @@ async def _read_acks(stream: Stream, session: SlaveSession, acks: asyncio.Queue[
         while True:
             frame = _decode(session.stream_in.open(await stream.receive()))
             if isinstance(frame, Close):
-                may_retry = frame.reason is not Reason.OBJECT_REVOKED
-                raise StreamClosedError(f"the master closed the stream: {frame.reason.name}", may_retry=may_retry)
+                raise StreamClosedError(f"the master closed the stream: {frame.reason.name}")
             await acks.put(frame)
             more.set()
     finally:
@@ -164,11 +163,13 @@ async def _read_acks(stream: Stream, session: SlaveSession, acks: asyncio.Queue[
 
 async def _next_ack(acks: asyncio.Queue[Ack], reader: asyncio.Task[None]) -> Ack:
     waiting = asyncio.create_task(acks.get())
-    await asyncio.wait({waiting, reader}, return_when=asyncio.FIRST_COMPLETED)
-    if not waiting.done():
+    try:
+        await asyncio.wait({waiting, reader}, return_when=asyncio.FIRST_COMPLETED)
+        if not waiting.done():
+            reader.result()
+        return await waiting
+    finally:
         waiting.cancel()
-        reader.result()
-    return await waiting
 
 
 async def _take_acks(

@@ -20,15 +20,7 @@ class MasterRefusalError(VirtualGroupError):
 
 
 class StreamClosedError(MasterUnreachableError):
-    """The stream ended; a new session is needed.
-
-    Attributes:
-        may_retry: False when the master closed it for a reason that trying again cannot change.
-    """
-
-    def __init__(self, message: str, *, may_retry: bool = True) -> None:
-        super().__init__(message)
-        self.may_retry = may_retry
+    """The stream ended; a new session is needed."""
 
 
 class DeviceRevokedError(VirtualGroupError):
