@@ -166,6 +166,21 @@ async def test_checkpoint_falls_due_by_age(buffer: Buffer) -> None:
     assert outbox.wait_s() is None
 
 
+async def test_checkpoint_under_way_keeps_the_outbox_from_being_drained(buffer: Buffer) -> None:
+    master = MemoryMaster(make_terms())
+    await fill(buffer, 3)
+    outbox = await begun(buffer, master)
+    await pump(outbox, master, closes_period=False)
+    checkpoint = await outbox.next_frame(closes_period=True)
+    assert checkpoint is not None
+    await outbox.take_ack(master.ack())
+    assert not outbox.is_drained
+    ack = master.take(checkpoint)
+    assert ack is not None
+    await outbox.take_ack(ack)
+    assert outbox.is_drained
+
+
 async def test_new_session_closes_the_period_that_the_last_one_left_open(buffer: Buffer) -> None:
     master = MemoryMaster(make_terms())
     await fill(buffer, 7)
@@ -390,12 +405,15 @@ async def _run_session(
                 ack = master.take(frames.pop(0))
                 acks += [ack] if ack else []
             case 6 if acks:
-                ack = acks.pop(0)
-                if await outbox.take_ack(ack) is Verdict.RESUME:
-                    for frame in frames:
-                        master.take(frame)  # passed over: the gate is closed
-                    frames.clear()
-                    master.resume(ack.refused_seq)
+                await _take_ack(outbox, master, acks.pop(0), frames)
             case _:
                 pass
     return outbox.sending_epoch
+
+
+async def _take_ack(outbox: Outbox, master: MemoryMaster, ack: Ack, frames: list[bytes]) -> None:
+    if await outbox.take_ack(ack) is Verdict.RESUME:
+        for frame in frames:
+            master.take(frame)  # passed over: the gate is closed
+        frames.clear()
+        master.resume(ack.refused_seq)
