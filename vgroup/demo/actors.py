@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from master_api.admin_socket import ask_master
+from measure.wire.join_cost import JoinCost
+from measure.wire.proxy import RecordingProxy
 from vgroup.demo.errors import DemoFailed
-from vgroup.demo.join_cost import JoinCost
 from vgroup.demo.processes import Member
-from vgroup.demo.proxy import RecordingProxy
 from vgroup.demo.recordings import Recording
 from vgroup.demo.screen import SlaveRow
 

@@ -15,11 +15,11 @@ from group_protocol.records import sign_record
 from group_protocol.senml import Reading, encode_readings
 from group_protocol.tickets import AssociationCall, MembershipState
 from group_protocol.typed_data import TypedDataDomain
+from measure.wire.capture import Exchange
+from measure.wire.proxy import RecordingProxy
 from vgroup.demo.attacker import POLICY_VIOLATION, Attacker, Foothold, Reply, flip_bit
 from vgroup.demo.errors import DemoFailed
-from vgroup.demo.proxy import RecordingProxy
 from vgroup.demo.summary import Attack
-from vgroup.demo.wire_capture import Exchange
 
 _FAR_AHEAD: Final = 1_000
 """Beyond any number that the victim reaches, in the same generation of keys."""

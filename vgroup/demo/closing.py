@@ -13,7 +13,7 @@ def show_summary(screen: Screen, summary: Summary) -> None:
     screen.show(_slaves_table(summary.slaves))
     screen.line("")
     for name, text in _facts(summary):
-        screen.line(f"  [bold]{name:13}[/bold]{text}")
+        screen.fact(name, text)
     screen.line("")
     failures = summary.failures
     claims = len(summary.attacks) + len(summary.checks)
@@ -34,7 +34,7 @@ def _slaves_table(slaves: list[SlaveSummary]) -> Table:
     for slave in slaves:
         join = slave.join
         table.add_row(
-            Text(f"  {slave.name}", style="red" if slave.is_revoked else ""),
+            Text(f"  {slave.name}, revoked", style="red") if slave.is_revoked else f"  {slave.name}",
             slave.recording,
             f"{join.total_ms:.0f}",
             f"{join.slave_ms:.0f} + {join.master_ms:.0f} + {join.chain_ms:.0f}",
@@ -49,7 +49,7 @@ def _facts(summary: Summary) -> list[tuple[str, str]]:
     slaves = summary.slaves
     sent, stored = sum(slave.records_sent for slave in slaves), sum(slave.records_stored for slave in slaves)
     kept_back = sum(slave.records_sent - slave.records_stored for slave in slaves if slave.is_revoked)
-    after = f" ({kept_back} made by the revoked one and refused or never taken)" if kept_back else ""
+    after = f" ({kept_back} of the revoked slave were not taken)" if kept_back else ""
     refused = sum(attack.is_refused for attack in summary.attacks)
     held = sum(check.holds for check in summary.checks)
     samples = sum(slave.readings_stored for slave in slaves)

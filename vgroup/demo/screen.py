@@ -8,6 +8,7 @@ from typing import Final, Self
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.markup import escape
+from rich.padding import Padding
 from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
@@ -15,6 +16,7 @@ from rich.text import Text
 _REFRESH_PER_S: Final = 8
 _ROWS_BELOW_TABLE: Final = 8
 """Lines of a terminal that the table leaves to its frame, the footer and the newest line above it."""
+_FACT_NAME_WIDTH: Final = 9
 _STATE_STYLES: Final = {"streaming": "green", "revoked": "red", "backing-off": "yellow"}
 
 
@@ -102,13 +104,17 @@ class Screen:
         """A line as it is, never broken when it goes to a file or a pipe."""
         self._console.print(markup, highlight=False, soft_wrap=not self._console.is_terminal)
 
-    def _item(self, mark: str, markup: str) -> None:
+    def fact(self, name: str, text: str) -> None:
+        """One line of a summary."""
+        self._item(f"[bold]{escape(name):{_FACT_NAME_WIDTH}}[/bold]", escape(text), width=_FACT_NAME_WIDTH + 2)
+
+    def _item(self, mark: str, markup: str, *, width: int = 3) -> None:
         """A line with a mark before it; on a terminal it is broken where it is too long, and stays indented."""
         if not self._console.is_terminal:
             self.line(f"  {mark} {markup}")
             return
         grid = Table.grid(padding=(0, 1, 0, 0))
-        grid.add_column(width=3, justify="right")
+        grid.add_column(width=width, justify="right")
         grid.add_column()
         grid.add_row(mark, Text.from_markup(markup))
         self._console.print(grid)
@@ -144,7 +150,7 @@ class Screen:
                 parts.append(Text(f"  and {len(self._rows) - room} more slaves", style="dim"))
             parts.append(Text(f"  {self._footer}", style="dim", overflow="ellipsis", no_wrap=True))
         if self._doing:
-            parts.append(Spinner("dots", Text(self._doing, style="dim")))
+            parts.append(Padding(Spinner("dots", Text(self._doing, style="dim", no_wrap=True)), (0, 0, 0, 2)))
         return Group(*parts)
 
 

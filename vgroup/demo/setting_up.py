@@ -7,10 +7,11 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, Final
 
+from measure.errors import MeasurementError
+from measure.wire.join_cost import JoinCost, measure_join
+from measure.wire.proxy import RecordingProxy
 from vgroup.demo.actors import Slave
 from vgroup.demo.errors import DemoFailed
-from vgroup.demo.join_cost import measure_join
-from vgroup.demo.proxy import RecordingProxy
 from vgroup.demo.recordings import Recording
 from vgroup.demo.settings import EMBEDDED
 from vgroup.demo.stage import Stage
@@ -55,12 +56,12 @@ async def invite_and_join(stage: Stage, recordings: tuple[Recording, ...], exits
         *(_invite(stage, number, recordings[(number - 1) % len(recordings)], exits, at_once) for number in numbers)
     )
     stage.screen.done(f"{len(stage.slaves)} slaves invited, with a pairing string each")
-    stage.screen.doing("the slaves join: keys (M1, M2), identity and ticket (M3, M4), association (M5, M6)")
+    stage.screen.doing("the slaves join: keys, ticket, association (M1 to M6)")
     await asyncio.gather(*(_join(stage, slave) for slave in stage.slaves))
     devices = await stage.master.fetch_devices()
     stage.summary.blocks = max(device["block"] or 0 for device in devices.values())
     for slave in stage.slaves:
-        slave.join = cost = measure_join(slave.proxy.connections)
+        slave.join = cost = _cost_of_join(slave)
         stage.screen.done(
             f"{slave.name} is {slave.oid[-4:]}, associated in block {devices[slave.oid]['block']}:"
             f" {cost.total_ms:.0f} ms, {cost.wire_bytes:,} bytes"
@@ -126,6 +127,13 @@ async def _join(stage: Stage, slave: Slave) -> None:
     words = ("slave", "join", slave.pairing_text, "--state-dir", str(slave.folder))
     device = await stage.crew.run_json(f"join-{slave.name}", *words)
     slave.oid = device["object_id"]
+
+
+def _cost_of_join(slave: Slave) -> JoinCost:
+    try:
+        return measure_join(slave.proxy.connections)
+    except MeasurementError as exc:
+        raise DemoFailed(str(exc)) from exc
 
 
 def _require_running(slave: Slave) -> None:

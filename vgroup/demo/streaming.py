@@ -13,10 +13,10 @@ _LINES_EVERY_S: Final = 2.0
 
 async def watch(stage: Stage, seconds: float) -> None:
     """Let the slaves stream for some seconds, and show how far they are."""
-    stage.screen.doing(f"real pulse recordings, {stage.settings.speed:g} × their own speed, for {seconds:g} s")
     began_s = perf_counter()
     next_lines_s = began_s + _LINES_EVERY_S
     while (now_s := perf_counter()) < began_s + seconds:
+        stage.screen.doing(f"streaming for {began_s + seconds - now_s:.0f} s more")
         rows = [slave.row() for slave in stage.slaves]
         stage.screen.show_slaves(rows, stage.footer)
         if not stage.screen.is_live and now_s >= next_lines_s:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from group_protocol.errors import ConfigurationError
-from vgroup.demo.join_cost import JoinCost
+from measure.wire.join_cost import JoinCost
 
 FORMAT: Final = 1
 

@@ -5,9 +5,9 @@ import csv
 from pathlib import Path
 from typing import Final
 
+from measure.wire.join_cost import JoinCost
 from vgroup.demo.actors import Slave
 from vgroup.demo.comparison import StoredSample, find_differences
-from vgroup.demo.join_cost import JoinCost
 from vgroup.demo.stage import Stage
 from vgroup.demo.summary import SlaveSummary
 
