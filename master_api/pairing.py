@@ -15,7 +15,7 @@ from master_api.audit import AuditKind, Detail
 from master_api.context import MasterContext
 from master_api.current_group import FormedGroup
 from master_api.pairing_codes import open_code, seal_code
-from master_api.store.devices import DeviceRow, insert_device
+from master_api.store.devices import DeviceRow, fetch_device, insert_device
 from master_api.store.invitations import (
     InvitationRow,
     InvitationState,
@@ -83,6 +83,8 @@ def pair_device(
         _count_wrong_proof(connection, context, invitation, identity, now_unix_s)
         return exc
     oid = _object_id(identity, group, context.registry.membership())
+    if fetch_device(connection, oid) is not None:
+        return PairingError("the device has another key now")
     device = DeviceRow(
         oid, group.gid, identity.address, invitation.device_name, MembershipState.NOT_ASSOCIATED, now_unix_s
     )

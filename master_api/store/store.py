@@ -35,7 +35,8 @@ class Store:
     def __init__(self, url: str, *, may_create: bool = True) -> None:
         """Open, and make the tables where there are none. Raises ConfigurationError or StoreError."""
         self._engine = open_engine(url, may_create=may_create)
-        self._readers = self._engine.execution_options(vgroup_reader=True)
+        snapshot = {} if self._engine.dialect.name == "sqlite" else {"isolation_level": "REPEATABLE READ"}
+        self._readers = self._engine.execution_options(vgroup_reader=True, **snapshot)
         self._writer = StoreWriter(self._engine)
 
     async def write(self, job: Callable[[Connection], T]) -> T:

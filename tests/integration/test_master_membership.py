@@ -79,6 +79,15 @@ async def test_rotated_device_goes_on_under_its_new_key_alone(tmp_path: Path) ->
         assert (report["good"], report["bad"], report["is_good"]) == (3, 0, True)
 
 
+async def test_old_key_cannot_pair_again_under_a_new_code(tmp_path: Path) -> None:
+    async with running_master(tmp_path) as bench:
+        device = await bench.joined_device(5)
+        await device.ask_control("/rotate", rotation(device, device_key(50)).encode())
+        device.code = await bench.make_code()
+        _, m3 = await device.ask_for_keys()
+        assert await bench.post("/getTicket", m3.to_body()) == REFUSED
+
+
 async def test_session_under_the_old_key_answers_nothing_but_rotate(tmp_path: Path) -> None:
     async with running_master(tmp_path) as bench:
         device = await bench.joined_device(5)

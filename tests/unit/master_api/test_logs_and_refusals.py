@@ -12,8 +12,8 @@ from tests.support.failing_store import failing_commits
 from tests.support.master_parts import Parts
 
 
-def entry(message: str = "refused", **fields: object) -> logging.LogRecord:
-    record = logging.LogRecord("vgroup.master.edge", logging.WARNING, "x.py", 1, message, (), None)
+def entry(**fields: object) -> logging.LogRecord:
+    record = logging.LogRecord("vgroup.master.edge", logging.WARNING, "x.py", 1, "refused", (), None)
     record.created = 1_700_000_000.5
     record.fields = fields
     return record
