@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import aiohttp
 
@@ -15,6 +15,7 @@ from group_protocol.frames import Ack, Items, MasterFrame, Open, SlaveFrame, dec
 from group_protocol.handshake import SlaveHandshake
 from group_protocol.identifiers import GroupId, ObjectId, derive_object_id
 from group_protocol.messages import KeysSessionRequest, SealedAnswer, SealedRequest, parse_keys_session_answer
+from group_protocol.ports import RegistryIdentity
 from group_protocol.records import Item, SignedRecord, sign_record
 from group_protocol.senml import Reading, encode_readings
 from group_protocol.suites import Suite
@@ -38,6 +39,17 @@ def device_key(number: int) -> PrivateKey:
 
 def payload(value: float, time_s: float = 1_700_000_000.0) -> bytes:
     return encode_readings([Reading("ppg", time_s, value, "1")])
+
+
+class Edge(Protocol):
+    """The network side of a master: all that a device needs of it."""
+
+    http: aiohttp.ClientSession
+
+    @property
+    def url(self) -> str: ...
+
+    async def exchange(self, path: str, body: bytes) -> bytes: ...
 
 
 @dataclass
@@ -83,13 +95,14 @@ class Bench:
 class Device:
     """A slave made of the core's machines alone."""
 
-    def __init__(self, bench: Bench, key: PrivateKey, code: bytes | None, suite: Suite) -> None:
+    def __init__(self, bench: Edge, key: PrivateKey, code: bytes | None, suite: Suite) -> None:
         self.bench = bench
         self.key = key
         self.code = code
         self.suite = suite
         self.oid: ObjectId = derive_object_id(key.address)
         self.seq = 0
+        self.random = SeededRandom(int.from_bytes(key.secret, "big"))
         self.ticket: Ticket
         self.session: SlaveSession
         self.m3: SealedRequest
@@ -103,7 +116,7 @@ class Device:
             suites=(self.suite,),
             aeads=(Aead.A256GCM,),
             pairing_code=self.code,
-            random=SeededRandom(int.from_bytes(self.key.secret, "big")),
+            random=self.random,
         )
 
     async def ask_for_keys(self) -> tuple[SlaveHandshake, SealedRequest]:
@@ -129,7 +142,7 @@ class Device:
 
     @property
     def domain(self) -> TypedDataDomain:
-        return TypedDataDomain(self.bench.registry.identity)
+        return TypedDataDomain(RegistryIdentity(self.ticket.chain_id, self.ticket.contract))
 
     @property
     def gid(self) -> GroupId:

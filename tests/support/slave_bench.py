@@ -21,7 +21,7 @@ from slave_client.sensors.ports import Sensor
 from slave_client.state_directory import StateDirectory
 from slave_client.system import SystemClock
 from slave_client.transport import Transport
-from tests.support.running_master import MASTER_KEY, Bench
+from tests.support.running_master import MASTER_KEY, Bench, Edge
 from tests.support.seeded import SeededRandom
 
 OFFER = Offer((Suite.E1,), (Aead.A256GCM,))
@@ -50,7 +50,7 @@ class ListSensor:
 class SlaveBench:
     """One device in its own state directory."""
 
-    def __init__(self, directory: StateDirectory, bench: Bench, seed: int, offer: Offer = OFFER) -> None:
+    def __init__(self, directory: StateDirectory, bench: Edge, seed: int, offer: Offer = OFFER) -> None:
         self.directory = directory
         self.bench = bench
         self.offer = offer
