@@ -6,6 +6,7 @@ from importlib.metadata import version
 from typing import Annotated, Final
 
 import typer
+from rich.markup import escape
 
 from group_protocol.errors import (
     BusyError,
@@ -93,7 +94,7 @@ def _add(application: typer.Typer, group: CommandGroup) -> None:
 
 
 def _list(application: typer.Typer, group: CommandGroup) -> None:
-    summary = f"{group.summary} (Not installed. {group.remedy})" if group.missing else group.summary
+    summary = f"{group.summary} (Not installed. {escape(group.remedy)})" if group.missing else group.summary
     application.command(name=group.name, help=summary, context_settings=_TAKE_ANYTHING, add_help_option=False)(
         _refusing(group)
     )

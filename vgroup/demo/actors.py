@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from master_api.admin_socket import ask_master
+from measure.wire.capture import Exchange
 from measure.wire.join_cost import JoinCost
 from measure.wire.proxy import RecordingProxy
 from vgroup.demo.errors import DemoFailed
@@ -62,6 +63,7 @@ class Slave:
         pairing_text: What it was invited with.
         oid: In hex, once it has joined.
         join: What joining cost.
+        tickets: Its exchanges of M3 for M4 off the wire: of the session in which it joined, and of the one it streams in.
     """
 
     name: str
@@ -73,6 +75,7 @@ class Slave:
     oid: str = ""
     member: Member | None = None
     join: JoinCost | None = None
+    tickets: list[Exchange] = field(default_factory=list)
     is_revoked: bool = False
     _status: dict[str, Any] = field(default_factory=dict)
 

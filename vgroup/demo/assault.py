@@ -53,6 +53,7 @@ async def attack(stage: Stage, attacker: Attacker) -> Foothold:
     victim = stage.slaves[0]
     streaming = next((slave for slave in stage.slaves if slave.via == "stream"), None)
     loot = Loot(
+        tickets=victim.tickets,
         data_wire=victim.proxy,
         stream_wire=streaming.proxy if streaming else None,
         used_code=parse_pairing_string(victim.pairing_text).code,

@@ -3,6 +3,7 @@
 Every function answers an :class:`Attack` that says whether the master did what ``docs/protocol.md`` promises.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -31,12 +32,14 @@ class Loot:
     """What the attacker has got hold of.
 
     Attributes:
-        data_wire: Everything between a slave that sends over /data and its master.
+        tickets: A slave's exchanges of M3 for M4, of an earlier session and of the one that it sends in now.
+        data_wire: Everything between that slave, which sends over /data, and its master.
         stream_wire: The same of a slave that sends over /stream; None if there is none.
         used_code: A pairing code that a slave has used.
         token: That slave's token. Tokens are public: they stand in the transactions of the associations.
     """
 
+    tickets: Sequence[Exchange]
     data_wire: RecordingProxy
     stream_wire: RecordingProxy | None
     used_code: bytes
@@ -61,7 +64,7 @@ async def gain_foothold(attacker: Attacker, code: bytes) -> tuple[Foothold, Atta
 
 async def attack_all(attacker: Attacker, foothold: Foothold, loot: Loot) -> list[Attack]:
     """Everything else that can be tried while nobody is revoked."""
-    tickets, frames = loot.data_wire.exchanges("/getTicket"), loot.data_wire.exchanges("/data")
+    tickets, frames = loot.tickets, loot.data_wire.exchanges("/data")
     if len(tickets) < 2 or not frames:
         raise DemoFailed("too little was seen on the wire to send again: a slave has not sent anything yet")
     attacks = [

@@ -47,7 +47,7 @@ def demo(
         console.print("  Stopped. No process is left.", highlight=False)
         raise typer.Exit(ExitCode.INTERRUPTED) from None
     except DemoFailed as failure:
-        console.print(f"  [bold red]✗ {escape(str(failure))}[/bold red]", highlight=False)
+        console.print(f"  [bold red]✗ {escape(str(failure))}[/bold red]", highlight=False, soft_wrap=True)
         raise typer.Exit(ExitCode.CHECK_FAILED) from None
     if settings.json_file is not None:
         summary.write(settings.json_file)

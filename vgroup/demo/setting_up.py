@@ -92,6 +92,9 @@ async def start_streams(stage: Stage) -> None:
             raise DemoFailed(f"after {_READY_TIMEOUT_S:g} s not every slave has had a record acknowledged")
         stage.screen.show_slaves([slave.row() for slave in stage.slaves], stage.footer)
         await asyncio.sleep(_POLL_S)
+    for slave in stage.slaves:
+        # Now: the proxy keeps the newest exchanges of a connection, and there will be many.
+        slave.tickets = slave.proxy.exchanges("/getTicket")
 
 
 async def _run_master(stage: Stage) -> None:
