@@ -124,6 +124,7 @@ async def run(config: SlaveConfig, files: RunFiles, *, ends_with_sensors: bool, 
             ),
             clock=clock,
             random=random,
+            report=report,
         )
         stop = asyncio.Event()
         caught = _stop_on_signals(stop)

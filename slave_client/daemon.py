@@ -64,6 +64,7 @@ class Daemon:
         options: See there.
         clock: Time.
         random: For the backoff's jitter.
+        report: Called with one line at each change of state.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class Daemon:
         options: DaemonOptions,
         clock: Clock,
         random: Random,
+        report: Callable[[str], None],
     ) -> None:
         self._joining = joining
         self._make_transport = make_transport
@@ -86,7 +88,7 @@ class Daemon:
         self._backoff = Backoff(random, longest_s=options.backoff_longest_s)
         self._is_ready_noted = False
         self._acknowledged: int | None = None
-        self.board = StatusBoard(clock, options.via)
+        self.board = StatusBoard(clock, options.via, report)
         self._signals = Signals(note_ack=self._note_ack, begin_epoch=joining.begin_epoch)
         self._batcher = Batcher(buffer, options.batch, clock, committed=self._signals.more.set, report=self._note_store)
 

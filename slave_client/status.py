@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -38,10 +39,12 @@ class StatusBoard:
     Args:
         clock: For times of day, which are for people only.
         via: stream or data.
+        report: Called with one line at each change of state, for people.
     """
 
     clock: Clock
     via: str
+    report: Callable[[str], None]
     state: State = State.STOPPED
     since_unix_s: float = 0.0
     sessions: int = 0
@@ -59,6 +62,8 @@ class StatusBoard:
         self.state = next_state(self.state, event)
         self.since_unix_s = self.clock.now_unix_s()
         self.changed.set()
+        why = f": {self.last_error}" if self.state is State.BACKING_OFF else ""
+        self.report(f"{self.state}{why}")
 
     def note_ack(self, ack: Ack) -> None:
         """An ACK came."""

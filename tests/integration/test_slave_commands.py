@@ -76,7 +76,8 @@ async def test_device_joins_replays_a_recording_rotates_and_shows_its_status(tmp
         assert joined.fields["join_step"] == "associated"
 
         ran = await slave(tmp_path, "run", "--sensor", f"replay:{recording},rate_hz=100", "--speed", "50")
-        assert (ran.status, ran.errors) == (ExitCode.OK, "")
+        assert (ran.status, ran.output) == (ExitCode.OK, "")
+        assert ran.errors.split() == ["connecting", "joining", "streaming", "stopped"]
 
         shown = (await slave(tmp_path, "status", "--json")).fields
         assert (shown["state"], shown["is_running"]) == ("stopped", False)

@@ -114,6 +114,7 @@ class SlaveBench:
             ),
             clock=SystemClock(),
             random=self.random,
+            report=self.steps.append,
         )
 
 
