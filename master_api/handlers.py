@@ -12,7 +12,6 @@ from group_protocol.errors import (
     DecodingError,
     RegistryInconsistent,
     RegistryUnavailable,
-    RemoteProtocolError,
     StoreError,
     VirtualGroupError,
 )
@@ -151,8 +150,10 @@ class Handlers:
         await socket.prepare(request)
         try:
             await serve_stream(self._context, self._intake, socket)
-        except RemoteProtocolError as exc:
+        except VirtualGroupError as exc:
             self._note(request, exc)
+        except Exception:  # noqa: BLE001 - the connection is a WebSocket now; no HTTP answer may follow on it
+            _log.exception("a stream failed for a reason of our own")
         return socket
 
     async def _healthz(self, _request: web.BaseRequest) -> web.StreamResponse:

@@ -69,19 +69,19 @@ class RecordIntake:
         Raises:
             UnexpectedMessageError: The session has ended meanwhile; nothing was queued.
         """
+        first_seq = _seq(frame.items[0])
         async with live.in_order:
-            first_seq = _seq(frame.items[0])
+            chain = live.records.chain
             try:
                 intake = await self._judge(live, frame.items)
+                if live.is_ended:
+                    raise UnexpectedMessageError("the session has ended")
+                written = self._queue(live, intake, chain)
             except StoreError:
-                return PendingCommit(
-                    _unavailable(live.records.committed, first_seq), first_seq, live.records.chain, None
-                )
-            if live.is_ended:
-                raise UnexpectedMessageError("the session has ended")
+                _begin_anew(live, chain)
+                return PendingCommit(_unavailable(live.records.committed, first_seq), first_seq, chain, None)
             live.records.judged = intake.state
-            chain = live.records.chain
-            return PendingCommit(intake, first_seq, chain, self._queue(live, intake, chain))
+            return PendingCommit(intake, first_seq, chain, written)
 
     async def finish(self, live: LiveSession, pending: PendingCommit) -> Ack:
         """Wait until a judged frame is committed, and make its ACK."""
@@ -92,8 +92,7 @@ class RecordIntake:
                 _note_committed(live, intake)
             except StoreError:
                 intake = _unavailable(live.records.committed, pending.first_seq)
-                if live.records.chain is pending.chain:
-                    live.records.judged, live.records.chain = None, WriteChain()
+                _begin_anew(live, pending.chain)
         return intake.ack(credit_bytes=self._credit_bytes, epoch=self._group.view().epoch)
 
     def acknowledge(self, live: LiveSession) -> Ack:
@@ -135,6 +134,8 @@ class RecordIntake:
         )
 
     def _queue(self, live: LiveSession, intake: Intake, chain: WriteChain) -> Future[None]:
+        if live.records.chain is not chain:
+            raise StoreError("a write that this frame was judged upon has failed meanwhile")
         # A frame with nothing to store is queued too: its ACK tells of what is queued before it.
         now_unix_s = self._clock.now_unix_s()
 
@@ -156,6 +157,12 @@ class RecordIntake:
 
 def _seq(item: Item) -> int:
     return item.last_seq if isinstance(item, Checkpoint) else item.seq
+
+
+def _begin_anew(live: LiveSession, failed: WriteChain) -> None:
+    """Judge the next frame upon what is really stored; unless that has been arranged already."""
+    if live.records.chain is failed:
+        live.records.judged, live.records.chain = None, WriteChain()
 
 
 def _note_committed(live: LiveSession, intake: Intake) -> None:

@@ -25,6 +25,8 @@ from master_api.sessions import LiveSession, WriteChain
 POLICY_VIOLATION = 1008
 """WebSocket close code for anything that the protocol does not allow (RFC 6455 §7.4.1)."""
 NORMAL_CLOSURE = 1000
+INTERNAL_ERROR = 1011
+"""The master failed; the device comes again later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +86,18 @@ class Stream:
                 self._has_work.set()
                 await asyncio.wait({sender}, timeout=self._context.config.stream_send_timeout_s)
                 await self._socket.close(code=NORMAL_CLOSURE)
-            elif reader.done():
-                await _stop(sender)
-                await self._close(Reason.MALFORMED, POLICY_VIOLATION)
-                reader.result()
             else:
-                sender.result()
+                await self._fail(reader if reader.done() else sender)
         finally:
             await _stop(reader, sender)
+
+    async def _fail(self, failed: asyncio.Task[None]) -> None:
+        error = failed.exception()
+        if isinstance(error, RemoteProtocolError):
+            await self._close(Reason.MALFORMED, POLICY_VIOLATION)
+        elif not isinstance(error, ConnectionError | TimeoutError):
+            await self._close(Reason.INTERNAL, INTERNAL_ERROR)
+        failed.result()
 
     async def _read_frames(self) -> None:
         """Until the peer closes. Raises RemoteProtocolError."""

@@ -9,6 +9,7 @@ import pytest
 from group_protocol.errors import Reason
 from group_protocol.frames import Ack, Close, Items, Open, Resume, encode_frame
 from master_api.store.records import iterate_records
+from master_api.stream import Stream
 from tests.support.failing_store import failing_commits, held_commits
 from tests.support.running_master import Bench, running_master
 
@@ -181,6 +182,40 @@ async def test_failing_store_acknowledges_nothing_and_the_stream_goes_on_after_r
         while (ack := await stream.receive_ack()).last_seq < 6:
             assert ack.reason is Reason.NONE
         assert stored_seqs(bench) == [1, 2, 3, 4, 5, 6]
+
+
+async def test_store_that_fails_again_after_resume_is_told_again(tmp_path: Path) -> None:
+    async with running_master(tmp_path) as bench:
+        device = await bench.joined_device(5)
+        stream = await device.open_stream()
+        await stream.receive_ack()
+        record = device.record()
+        with failing_commits(bench.store):
+            for _ in range(3):
+                await stream.send(Items((record,)))
+                assert (await stream.receive_ack()).reason is Reason.STORE_UNAVAILABLE
+                await stream.send(Resume(1))
+        await stream.send(Items((record,)))
+        assert (await stream.receive_ack()).last_seq == 1
+
+
+async def test_device_cannot_occupy_more_than_its_credit(tmp_path: Path) -> None:
+    async with running_master(tmp_path, stream_credit_bytes=2_000) as bench:
+        device = await bench.joined_device(5)
+        stream = await device.open_stream()
+        await stream.receive_ack()
+        live = bench.context.live.of_device(device.oid)
+        assert live is not None
+        may_commit = threading.Event()
+        with held_commits(bench.store, lambda: may_commit.wait(10)):
+            for _ in range(100):
+                await stream.send(Items((device.record(),)))
+            await asyncio.sleep(0.3)
+            assert isinstance(live.stream, Stream)
+            assert live.stream._waiting_bytes < 2_200
+            may_commit.set()
+            while (await stream.receive_ack()).last_seq < 100:
+                pass
 
 
 async def test_newer_session_ends_the_stream_of_the_older(tmp_path: Path) -> None:

@@ -132,15 +132,20 @@ async def make_parts(folder: Path, *, has_group: bool = True, **settings: Any) -
     return parts
 
 
+def intake_parts(parts: Parts) -> dict[str, Any]:
+    """The arguments of a RecordIntake."""
+    return {
+        "store": parts.store,
+        "group": parts.context.group,
+        "registry": parts.registry,
+        "clock": parts.clock,
+        "terms": parts.context.config.terms,
+        "credit_bytes": 1_000,
+    }
+
+
 def make_intake(parts: Parts) -> RecordIntake:
-    return RecordIntake(
-        store=parts.store,
-        group=parts.context.group,
-        registry=parts.registry,
-        clock=parts.clock,
-        terms=parts.context.config.terms,
-        credit_bytes=1_000,
-    )
+    return RecordIntake(**intake_parts(parts))
 
 
 def make_live(parts: Parts, oid: ObjectId, session: MasterSession | None = None) -> LiveSession:

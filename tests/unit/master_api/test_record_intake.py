@@ -7,10 +7,13 @@ import pytest
 
 from group_protocol.errors import Reason, UnexpectedMessageError
 from group_protocol.frames import Items
-from master_api.record_intake import ITEMS_JUDGED_INLINE_MAX
+from group_protocol.intake import Intake
+from group_protocol.records import Item
+from master_api.record_intake import ITEMS_JUDGED_INLINE_MAX, RecordIntake
+from master_api.sessions import LiveSession
 from master_api.store.records import iterate_records
 from tests.support.failing_store import failing_commits, held_commits
-from tests.support.master_parts import Parts, device_key, make_intake, make_live
+from tests.support.master_parts import Parts, device_key, intake_parts, make_intake, make_live
 
 KEY = device_key(5)
 
@@ -65,6 +68,47 @@ async def test_repetition_behind_a_failed_write_does_not_tell_of_what_is_not_sto
     repetition = await intake.begin(live, Items((parts.signed(KEY, oid, 1),)))
     assert (await intake.finish(live, repetition)).reason is Reason.STORE_UNAVAILABLE
     await intake.finish(live, second)
+
+
+class PausingIntake(RecordIntake):
+    """Waits between judging a frame and queueing it."""
+
+    may_queue: asyncio.Event
+
+    async def _judge(self, live: LiveSession, items: tuple[Item, ...]) -> Intake:
+        intake = await super()._judge(live, items)
+        await self.may_queue.wait()
+        return intake
+
+
+async def test_frame_judged_while_an_earlier_write_fails_leaves_no_gap(parts: Parts) -> None:
+    oid = await parts.enrol(5)
+    intake, live = make_intake(parts), make_live(parts, oid)
+    pausing = PausingIntake(**intake_parts(parts))
+    pausing.may_queue = asyncio.Event()
+    with failing_commits(parts.store):
+        first = await intake.begin(live, Items((parts.signed(KEY, oid, 1),)))
+        judging = asyncio.create_task(pausing.begin(live, Items((parts.signed(KEY, oid, 2),))))
+        await asyncio.sleep(0)
+        assert (await intake.finish(live, first)).reason is Reason.STORE_UNAVAILABLE
+    pausing.may_queue.set()
+    ack = await intake.finish(live, await judging)
+    assert (ack.last_seq, ack.refused_seq, ack.reason) == (0, 2, Reason.STORE_UNAVAILABLE)
+    ack = await intake.take(live, Items((parts.signed(KEY, oid, 1),)))
+    assert (ack.last_seq, ack.reason) == (1, Reason.NONE)
+    assert stored_seqs(parts) == [1]
+
+
+async def test_store_that_fails_twice_is_told_twice(parts: Parts) -> None:
+    oid = await parts.enrol(5)
+    intake, live = make_intake(parts), make_live(parts, oid)
+    await intake.take(live, Items((parts.signed(KEY, oid, 1),)))
+    with failing_commits(parts.store):
+        for _ in range(3):
+            pending = await intake.begin(live, Items((parts.signed(KEY, oid, 1),)))  # a repetition is looked up
+            assert (await intake.finish(live, pending)).reason is Reason.STORE_UNAVAILABLE
+            assert live.records.chain is not pending.chain
+    assert (await intake.take(live, Items((parts.signed(KEY, oid, 2),)))).last_seq == 2
 
 
 async def test_ended_session_stores_nothing(parts: Parts) -> None:
