@@ -1,0 +1,181 @@
+"""Put one small fault after another into the contract and see whether the tests notice: `make mutate-contract`.
+
+`python -m tools.mutate_contract` tries every mutant and writes contracts/proofs/mutation.json; `--sample N --seed S`
+tries some and writes nothing. A mutant that lives fails the run, unless contracts/proofs/equivalent_mutants.json says
+why it is no fault. Each one meets the Solidity tests first, and those in Python only if it lives through them. What is
+measured or compared byte for byte (gas, the artifact) is left out: it would notice anything.
+"""
+
+import argparse
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from contracts import build
+from tools.contract_mutants import Mutant, find_mutants
+
+PROOFS = build.ROOT / "contracts" / "proofs"
+EQUIVALENT = PROOFS / "equivalent_mutants.json"
+RESULT = PROOFS / "mutation.json"
+COPIED = ("contracts", "group_protocol", "tests/contract", "pyproject.toml")
+NOT_COPIED = shutil.ignore_patterns("__pycache__", "out", "cache", "proofs")
+PYTHON_TESTS = (
+    "associate",
+    "create_group",
+    "evidence",
+    "membership",
+    "signatures",
+    "interface",
+    "differential",
+    "state_machine",
+)
+TIMEOUT_S = 600
+DOES_NOT_COMPILE, KILLED_BY_FORGE, KILLED_BY_PYTHON, LIVES = "does not compile", "forge", "python", "lives"
+
+
+@dataclass(frozen=True, slots=True)
+class Workbench:
+    """A copy of what the tests need, in which one source at a time is faulty.
+
+    Args:
+        folder: Where the copy is.
+        originals: The sources' bytes without a fault, by their names.
+    """
+
+    folder: Path
+    originals: Mapping[str, bytes]
+
+    @classmethod
+    def make(cls, folder: Path) -> "Workbench":
+        """Copy the sources and the tests; the libraries are linked."""
+        for name in COPIED:
+            source, target = build.ROOT / name, folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if source.is_dir():
+                shutil.copytree(source, target, ignore=NOT_COPIED)
+            else:
+                shutil.copy(source, target)
+        (folder / "node_modules").symlink_to(build.ROOT / "node_modules")
+        names = (path for path in build.read_sources() if path.startswith("contracts/src/"))
+        return cls(folder, {name: (build.ROOT / name).read_bytes() for name in names})
+
+    def fate(self, mutant: Mutant) -> str:
+        """Try one mutant."""
+        faulty = self.folder / mutant.source
+        faulty.write_bytes(mutant.apply(self.originals[mutant.source]))
+        try:
+            return self._fate()
+        finally:
+            faulty.write_bytes(self.originals[mutant.source])
+
+    def _fate(self) -> str:
+        if self._forge("build").returncode:
+            return DOES_NOT_COMPILE
+        if self._forge("test", "--fail-fast").returncode:
+            return KILLED_BY_FORGE
+        return LIVES if self.python_tests_pass() else KILLED_BY_PYTHON
+
+    def _forge(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        path = f"{build.node_directory()}{os.pathsep}{os.environ['PATH']}"
+        environment = os.environ | {"PATH": path, "FOUNDRY_PROFILE": "mutation"}
+        return self._run(build.ROOT / "node_modules" / ".bin" / "forge", *arguments, where="contracts", env=environment)
+
+    def python_tests_pass(self) -> bool:
+        """Compile as it ships and run the tests on py-evm."""
+        environment = os.environ | {"PYTHONPATH": str(self.folder)}
+        if self._run(sys.executable, "-m", "contracts.build", env=environment).returncode:
+            return False
+        tests = [f"tests/contract/test_{name}.py" for name in PYTHON_TESTS]
+        options = ("-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist")
+        return self._run(sys.executable, "-m", "pytest", *options, *tests, env=environment).returncode == 0
+
+    def _run(self, *command: str | Path, env: Mapping[str, str], where: str = ".") -> subprocess.CompletedProcess[str]:
+        words = [str(word) for word in command]
+        folder = self.folder / where
+        try:
+            return subprocess.run(  # noqa: S603 - our own tools
+                words, cwd=folder, env=env, capture_output=True, text=True, check=False, timeout=TIMEOUT_S
+            )
+        except subprocess.TimeoutExpired:  # a fault that makes a test run for ever was noticed
+            return subprocess.CompletedProcess(words, 1)
+
+
+def known_equivalents() -> dict[str, str]:
+    """Return the mutants that are no faults, with the reason of each."""
+    known: dict[str, str] = json.loads(EQUIVALENT.read_text("utf-8"))
+    return known
+
+
+def sample(mutants: list[Mutant], count: int, seed: int) -> list[Mutant]:
+    """Choose some, always the same for one seed, none that is known to be no fault."""
+    known = known_equivalents()
+    return random.Random(seed).sample([one for one in mutants if one.name not in known], count)  # noqa: S311
+
+
+def try_all(mutants: list[Mutant]) -> dict[str, str]:
+    """Try mutants one after another, tell of each, and return their fates by their names.
+
+    Raises:
+        RuntimeError: The tests fail without any fault, so that nothing could be concluded.
+    """
+    fates: dict[str, str] = {}
+    with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
+        bench = Workbench.make(Path(folder))
+        if bench._fate() != LIVES:  # noqa: SLF001 - without a fault
+            raise RuntimeError("the tests fail on the contract as it is")
+        for number, mutant in enumerate(mutants, 1):
+            began = time.monotonic()
+            fates[f"{mutant.name} @{mutant.line}"] = fate = bench.fate(mutant)
+            took = f"{time.monotonic() - began:.0f} s"
+            print(f"{number}/{len(mutants)} {fate} ({took}): line {mutant.line}, {mutant.name}", flush=True)
+    return fates
+
+
+def survivors(fates: Mapping[str, str]) -> list[str]:
+    """Return who lives and is not known to be no fault."""
+    known = known_equivalents()
+    return [name for name, fate in fates.items() if fate == LIVES and name.rsplit(" @", 1)[0] not in known]
+
+
+def summary(fates: Mapping[str, str]) -> dict[str, int]:
+    """Count the fates; what does not compile does not count as a mutant."""
+    counts = Counter(fates.values())
+    known = known_equivalents()
+    equivalent = sum(fate == LIVES and name.rsplit(" @", 1)[0] in known for name, fate in fates.items())
+    return {
+        "mutants": len(fates) - counts[DOES_NOT_COMPILE],
+        "killed by forge": counts[KILLED_BY_FORGE],
+        "killed by the Python tests": counts[KILLED_BY_PYTHON],
+        "equivalent": equivalent,
+        "living": len(survivors(fates)),
+    }
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Try the mutants; 0 if none lives that should not."""
+    parser = argparse.ArgumentParser(description="Mutation testing of the contract.")
+    parser.add_argument("--sample", type=int, default=0, help="try so many instead of all")
+    parser.add_argument("--seed", type=int, default=1, help="chooses the sample")
+    options = parser.parse_args(arguments)
+    mutants = find_mutants()
+    fates = try_all(sample(mutants, options.sample, options.seed) if options.sample else mutants)
+    counts = summary(fates)
+    print(json.dumps(counts, indent=2))
+    if not options.sample:
+        RESULT.write_text(json.dumps(counts, indent=2) + "\n", encoding="utf-8")
+    for name in survivors(fates):
+        print(f"lives: {name}")
+    return 1 if survivors(fates) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
