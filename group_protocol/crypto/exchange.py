@@ -147,7 +147,11 @@ def _mlkem_encapsulate(encapsulation_key: bytes) -> tuple[bytes, bytes]:
 def _rsa_encapsulator(random: Random) -> Encapsulator:
     def encapsulate(der: bytes) -> tuple[bytes, bytes]:
         secret = random.token_bytes(RSA_SECRET_BYTES)
-        return secret, parse_rsa_public_key(der).encrypt(secret, _oaep())
+        public_key = parse_rsa_public_key(der)
+        try:
+            return secret, public_key.encrypt(secret, _oaep())
+        except ValueError as exc:  # an even modulus, say
+            raise DecodingError("RSA key does not encrypt") from exc
 
     return encapsulate
 

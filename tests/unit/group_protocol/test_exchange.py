@@ -85,3 +85,11 @@ def test_rsa_key_of_another_size_exponent_or_kind_is_refused() -> None:
 def test_rsa_key_with_trailing_bytes_is_refused() -> None:
     with pytest.raises(DecodingError):
         parse_rsa_public_key(_der(rsa.generate_private_key(65_537, 2_048)) + b"\0")
+
+
+def test_rsa_key_with_an_even_modulus_is_refused() -> None:
+    der = _der(rsa.generate_private_key(65_537, 2_048))
+    modulus_ends_at = len(der) - 5  # the exponent's tag, length and three bytes follow
+    even = der[: modulus_ends_at - 1] + bytes([der[modulus_ends_at - 1] ^ 1]) + der[modulus_ends_at:]
+    with pytest.raises(DecodingError):
+        answer_share(Suite.R1, even, offers_h1=False, random=SeededRandom(1))
