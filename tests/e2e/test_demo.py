@@ -43,10 +43,12 @@ class Demo:
     def wait_for_line(self, part: str) -> None:
         """Read its output up to a line that holds this."""
         assert self.process.stdout is not None
+        lines = []
         for line in self.process.stdout:
             if part in line:
                 return
-        raise AssertionError(f"the demo ended without saying {part!r}")
+            lines.append(line)
+        raise AssertionError(f"the demo ended without saying {part!r}:\n{''.join(lines)}")
 
     def finish(self) -> tuple[int, str]:
         """Exit status and the rest of its output."""

@@ -63,7 +63,7 @@ class Slave:
         pairing_text: What it was invited with.
         oid: In hex, once it has joined.
         join: What joining cost.
-        tickets: Its exchanges of M3 for M4 off the wire: of the session in which it joined, and of the one it streams in.
+        tickets: Its exchanges of M3 for M4 off the wire: of the session in which it joined, and of the one it sends in.
     """
 
     name: str

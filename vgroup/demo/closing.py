@@ -29,15 +29,14 @@ def _slaves_table(slaves: list[SlaveSummary]) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("  Slave", no_wrap=True)
     table.add_column("Recording", no_wrap=True)
-    for header in ("Join ms", "slave+master+chain", "Bytes", "Records", "Samples"):
+    for header in ("Join ms", "Bytes", "Records", "Samples"):
         table.add_column(header, justify="right", no_wrap=True)
     for slave in slaves:
         join = slave.join
         table.add_row(
             Text(f"  {slave.name}, revoked", style="red") if slave.is_revoked else f"  {slave.name}",
             slave.recording,
-            f"{join.total_ms:.0f}",
-            f"{join.slave_ms:.0f} + {join.master_ms:.0f} + {join.chain_ms:.0f}",
+            f"{join.total_ms:.0f} = {join.slave_ms:.0f} + {join.master_ms:.0f} + {join.chain_ms:.0f}",
             f"{join.wire_bytes:,}",
             f"{slave.records_stored:,}",
             f"{slave.readings_stored:,}",
@@ -54,6 +53,7 @@ def _facts(summary: Summary) -> list[tuple[str, str]]:
     held = sum(check.holds for check in summary.checks)
     samples = sum(slave.readings_stored for slave in slaves)
     return [
+        ("Join", "M1 to M6; milliseconds = slave + master + chain; bytes with HTTP, both ways"),
         ("Records", f"{sent:,} made, {stored:,} stored{after}"),
         ("Samples", f"{samples:,} stored, each compared with its recording"),
         ("Gas", _gas_text(summary.gas) if summary.gas else "unknown"),

@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,11 @@ JOIN = JoinCost(
 
 def make_summary() -> Summary:
     slave = SlaveSummary("slave-1", "ab" * 16, "data.csv", 100.0, "data", False, JOIN, 20, 20, 20, 1_000, 1_000)
+    revoked = replace(slave, name="slave-64", is_revoked=True, readings_stored=1_234_567)
     return Summary(
         chain="embedded chain",
         gas=GasUse(deployment=2_700_000, group_creation=80_000, associations=(58_000,), revocation=40_000),
-        slaves=[slave],
+        slaves=[slave, revoked],
         attacks=[Attack("stolen token", "in M5", "M6: TOKEN_REFUSED", is_refused=True)],
         checks=[Check("nothing is lost", holds=True, detail="20 records")],
     )
@@ -102,3 +104,6 @@ def test_no_color_is_obeyed_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> No
 def test_last_screen_fits_into_80_columns() -> None:
     text = shown(make_summary(), force_terminal=True, width=80, color_system=None)
     assert max(map(len, text.splitlines())) <= 80
+    assert "…" not in text
+    assert "slave-64, revoked" in text
+    assert "50 = 10 + 15 + 25" in text
