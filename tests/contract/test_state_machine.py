@@ -116,7 +116,7 @@ class RegisterMachine(RuleBasedStateMachine):
         gid, signed_by = self._home(group, sender), self._owner(sender, signer)
         payload_hash, named = bytes([seq % 256]) * 32, max(0, self.model.group_view(gid)[2] + epoch)
         said = Statement(gid, oid_of(sender), oid_of(to), payload_hash, seq, named, address_of(signed_by))
-        fields = {"gid": gid, "from_": said.sender, "to": said.receiver}
+        fields: dict[str, Any] = {"gid": gid, "from_": said.sender, "to": said.receiver}
         fields |= {"payloadHash": payload_hash, "seq": seq, "epoch": named}
         arguments = [*fields.values(), self._sign(signed_by, "Exchange", **fields)]
         self._look(lambda: self.model.verify_exchange(said), "verifyExchange", *arguments)
