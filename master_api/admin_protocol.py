@@ -18,7 +18,8 @@ from group_protocol.errors import (
     VirtualGroupError,
 )
 from master_api.audit import AuditBroken
-from master_api.operations import JsonObject, Operations
+from master_api.descriptions import JsonObject
+from master_api.operations import Operations
 
 OPERATIONS: Mapping[str, Callable[..., Awaitable[JsonObject]]] = {
     "group.create": Operations.create_group,

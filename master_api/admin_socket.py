@@ -14,7 +14,8 @@ from aiohttp import web
 
 from group_protocol.errors import ConfigurationError, RegistryUnavailable, VirtualGroupError
 from master_api.admin_protocol import error_from_json, error_to_json, run_operation
-from master_api.operations import JsonObject, Operations
+from master_api.descriptions import JsonObject
+from master_api.operations import Operations
 from master_api.private_files import PRIVATE_FILE_MODE
 
 SOCKET_PATH_MAX_BYTES = 107

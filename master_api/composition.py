@@ -18,10 +18,11 @@ from master_api.admin_socket import admin_socket, ask_master, is_served
 from master_api.audit import AuditHead, AuditLog
 from master_api.config import MasterConfig
 from master_api.context import build_context
+from master_api.descriptions import JsonObject, describe_audit
 from master_api.folder_lock import locked_folder
 from master_api.key_file import AskPassphrase, find_passphrase, read_key
 from master_api.logs import configure_logs
-from master_api.operations import JsonObject, Operations, describe_audit
+from master_api.operations import Operations
 from master_api.public_endpoint import public_endpoint
 from master_api.service import MasterService
 from master_api.store.store import Store

@@ -1,6 +1,7 @@
 """Key exchange and admission: M1 to M4 (``docs/protocol.md`` §3). No HTTP in here."""
 
 import asyncio
+import logging
 
 from sqlalchemy import Connection
 
@@ -22,6 +23,8 @@ from master_api.store.devices import DeviceRow, fetch_device_by_address, fetch_k
 from master_api.store.records import fetch_device_state
 
 _COOKIE_KEY_BYTES = 32
+
+_log = logging.getLogger("vgroup.master.enrolment")
 
 
 class Enrolment:
@@ -143,6 +146,7 @@ class Enrolment:
                 records=records,
             )
         )
+        _log.info("session opened", extra={"fields": {"oid": device.oid.hex(), "state": ticket.state.name}})
         return m4
 
     def _begin_records(self, connection: Connection, device: DeviceRow) -> DeviceRecords:

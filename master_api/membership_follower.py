@@ -116,6 +116,7 @@ class MembershipFollower:
                 await self._tell_waiters()
 
     async def _take(self, event: ChainEvent) -> None:
+        _log.info("registry event", extra={"fields": {"event": type(event).__name__, "block": event.at.block_number}})
         # Sessions first: nothing of a revoked device is taken while the store is busy.
         match event:
             case Associated():

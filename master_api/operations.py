@@ -4,29 +4,33 @@ Arguments and results are plain JSON values, so that both ways give the same. By
 with 0x.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from sqlalchemy import Connection
 
 from group_protocol.errors import Reason, RefusedError
-from group_protocol.identifiers import HASH_BYTES, GroupId, derive_object_id, display_object_id
-from group_protocol.membership import ChainPosition, ObjectState
+from group_protocol.identifiers import HASH_BYTES, GroupId, derive_object_id
+from group_protocol.membership import ChainPosition
 from group_protocol.ports import CreateGroupRequest, RegistryIdentity, RevocationRequest
 from group_protocol.tickets import MembershipState
 from group_protocol.typed_data import TypedDataDomain, derive_group_id
 from master_api.audit import AuditHead, AuditKind, Detail
 from master_api.context import MasterContext
+from master_api.descriptions import (
+    JsonObject,
+    describe_audit,
+    describe_device,
+    describe_group,
+    describe_invitation,
+    iso_time,
+)
 from master_api.pairing import invite
 from master_api.record_verification import verify_records
 from master_api.service import MasterService
 from master_api.store.devices import DeviceRow, fetch_devices
 from master_api.store.groups import GroupRow, insert_group
-from master_api.store.invitations import InvitationRow, InvitationState, fetch_invitations
+from master_api.store.invitations import InvitationState, fetch_invitations
 from master_api.store.records import count_records
-
-JsonObject = dict[str, object]
 
 GROUP_NAME_MAX_CHARACTERS = 64
 
@@ -101,7 +105,7 @@ class Operations:
         return {
             "name": name,
             "pairing_string": invitation.pairing.to_text(),
-            "expires_at": _iso(invitation.expires_at_unix_s),
+            "expires_at": iso_time(invitation.expires_at_unix_s),
         }
 
     async def list_devices(self) -> JsonObject:
@@ -112,9 +116,14 @@ class Operations:
         invitations = await context.store.read(fetch_invitations)
         now_unix_s = context.clock.now_unix_s()
         return {
-            "devices": [self._describe_device(device, counts.get(device.oid, 0)) for device in devices],
+            "devices": [
+                describe_device(
+                    device, counts.get(device.oid, 0), has_session=context.live.of_device(device.oid) is not None
+                )
+                for device in devices
+            ],
             "invitations": [
-                _describe_invitation(invitation, now_unix_s)
+                describe_invitation(invitation, now_unix_s)
                 for invitation in invitations
                 if invitation.state(now_unix_s) is not InvitationState.USED
             ],
@@ -190,52 +199,8 @@ class Operations:
 
     def _describe_group(self) -> JsonObject:
         group = self._context.group.require()
-        view = self._context.group.view()
         members = self._context.registry.membership().members(group.gid)
-        states = [member.state for member in members]
-        return {
-            "gid": group.gid.hex(),
-            "name": group.row.name,
-            "epoch": view.epoch,
-            "master": "0x" + view.master.hex(),
-            "master_oid": group.master_oid.hex(),
-            "chain_id": group.row.chain_id,
-            "contract": "0x" + group.row.contract.hex(),
-            "transaction": "0x" + group.row.transaction_hash.hex(),
-            "block": group.row.block_number,
-            "slaves": states.count(ObjectState.SLAVE),
-            "revoked": states.count(ObjectState.REVOKED),
-        }
-
-    def _describe_device(self, device: DeviceRow, records: int) -> JsonObject:
-        transaction = device.association_transaction
-        return {
-            "oid": device.oid.hex(),
-            "short": display_object_id(device.oid),
-            "name": device.name,
-            "address": "0x" + device.address.hex(),
-            "state": device.state.name,
-            "enrolled_at": _iso(device.enrolled_at_unix_s),
-            "last_seen": None if device.last_seen_unix_s is None else _iso(device.last_seen_unix_s),
-            "transaction": None if transaction is None else "0x" + transaction.hex(),
-            "block": device.association_block,
-            "records": records,
-            "has_session": self._context.live.of_device(device.oid) is not None,
-        }
-
-
-def describe_audit(head: AuditHead) -> JsonObject:
-    """A verified log."""
-    return {"entries": head.number, "head": head.to_text()}
-
-
-def _describe_invitation(invitation: InvitationRow, now_unix_s: float) -> Mapping[str, object]:
-    return {
-        "name": invitation.device_name,
-        "state": str(invitation.state(now_unix_s)),
-        "expires_at": _iso(invitation.expires_at_unix_s),
-        "wrong_proofs": invitation.wrong_proofs,
-    }
+        return describe_group(group, self._context.group.view(), members)
 
 
 def _select(devices: list[DeviceRow], wanted: str) -> DeviceRow:
@@ -259,7 +224,3 @@ def _require_name(name: str) -> None:
             f"a name has 1 to {GROUP_NAME_MAX_CHARACTERS} printable characters",
             remedy="Choose another.",
         )
-
-
-def _iso(unix_s: float) -> str:
-    return datetime.fromtimestamp(unix_s, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -14,8 +14,8 @@ from master_api.admin_socket import ask_master as ask_running_master
 from master_api.admin_socket import is_served
 from master_api.config import MasterConfig
 from master_api.config_sources import load_config
+from master_api.descriptions import JsonObject
 from master_api.key_file import PASSPHRASE_VARIABLE
-from master_api.operations import JsonObject
 
 DataDir = Annotated[
     Path | None,

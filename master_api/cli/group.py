@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from master_api.cli.common import AsJson, DataDir, ask_master, make_app, print_fields, print_json
-from master_api.operations import JsonObject
+from master_api.descriptions import JsonObject
 
 group_app = make_app()
 

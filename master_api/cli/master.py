@@ -12,6 +12,7 @@ from group_protocol.errors import ConfigurationError
 from master_api.cli.common import AsJson, DataDir, ask_master, ask_passphrase, make_app, print_fields, print_json
 from master_api.config import MasterConfig
 from master_api.config_sources import load_config
+from master_api.descriptions import JsonObject
 from master_api.key_file import (
     PASSPHRASE_VARIABLE,
     create_key,
@@ -20,7 +21,6 @@ from master_api.key_file import (
     write_keystore,
     write_plain_key,
 )
-from master_api.operations import JsonObject
 from master_api.private_files import ensure_private_folder
 from master_api.store.store import Store
 from master_api.system import SystemRandom
