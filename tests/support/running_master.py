@@ -16,7 +16,16 @@ from group_protocol.handshake import SlaveHandshake
 from group_protocol.identifiers import GroupId, ObjectId, derive_object_id
 from group_protocol.messages import KeysSessionRequest, SealedAnswer, SealedRequest, parse_keys_session_answer
 from group_protocol.ports import RegistryIdentity
-from group_protocol.records import Item, SignedRecord, sign_record
+from group_protocol.records import (
+    Checkpoint,
+    CheckpointedRecord,
+    CheckpointPeriod,
+    Item,
+    SignedRecord,
+    payload_hash,
+    sign_checkpoint,
+    sign_record,
+)
 from group_protocol.senml import Reading, encode_readings
 from group_protocol.suites import Suite
 from group_protocol.tickets import AssociationCall, RegistryResult, Ticket
@@ -177,6 +186,14 @@ class Device:
             payload(float(seq)) if content is None else content,
         )
 
+    def checkpoint(self, *records: CheckpointedRecord) -> Checkpoint:
+        """The checkpoint that covers these records, signed."""
+        first, *rest = records
+        period = CheckpointPeriod.begin(first.receiver, first.seq, first.epoch, payload_hash(first.payload))
+        for record in rest:
+            period = period.extend(record.receiver, record.seq, payload_hash(record.payload))
+        return sign_checkpoint(self.key, self.domain, self.gid, self.oid, period)
+
     def seal_items(self, *items: Item) -> SealedRequest:
         return self.session.data.seal_request(encode_frame(Items(items)))
 
@@ -237,7 +254,7 @@ async def running_master(
     clock = clock or ManualClock()
     registry = registry or FakeRegistry(clock.now_unix_s)
     config = MasterConfig(data_dir=folder, port=0, shutdown_s=1.0, lingering_s=0.5, **settings)
-    store = Store(f"sqlite:///{folder / 'master.sqlite3'}")
+    store = Store(config.resolved_store_url)
     service = MasterService(build_context(config, MASTER_KEY, registry, store, clock, SeededRandom(7)))
     try:
         await service.open()
