@@ -1,5 +1,6 @@
 """Suite and AEAD downgrade: both lists stand in what the master signs, so a list changed on the way is found out."""
 
+import random
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -113,9 +114,13 @@ async def test_cookie_slipped_in_on_the_way_downgrades_nothing(edge: Edge) -> No
         await device.open_session()
 
 
+def weak_rsa_key(bits: int) -> RSA.RsaKey:
+    return RSA.generate(bits, randfunc=random.Random(bits).randbytes)
+
+
 @pytest.mark.parametrize("bits", [1_024, 1_536])
 async def test_weak_rsa_key_is_refused(edge: Edge, bits: int) -> None:
-    weak = RSA.generate(bits).public_key().export_key("DER")
+    weak = weak_rsa_key(bits).public_key().export_key("DER")
     m1 = replace(edge.stranger(Suite.R1).begin().start(), share=weak)
     async with edge.master.unchanged():
         assert await edge.ask("/keysSession", m1.to_body()) == REFUSED
@@ -123,7 +128,7 @@ async def test_weak_rsa_key_is_refused(edge: Edge, bits: int) -> None:
 
 async def test_weak_rsa_key_succeeds_against_the_papers_flow(paper: PapersFlow) -> None:
     """Nothing says how large a key has to be: the session key goes out under 1,024 bits."""
-    weak = RSA.generate(1_024)
+    weak = weak_rsa_key(1_024)
     request = KeySessionRequest(public_pem(weak), paper.device.object_id)
 
     answer = KeySessionAnswer.decode(await paper.client.exchange(KEY_SESSION_PATH, request.encode()))

@@ -89,7 +89,7 @@ async def test_stream_messages_reflected_to_either_side_are_refused(edge: Edge) 
 
 
 async def test_masters_ticket_reflected_as_a_reading_succeeds_against_the_papers_flow(paper: PapersFlow) -> None:
-    """One key and one IV for both directions and every kind of message: the master takes its own ticket for a reading."""
+    """One key and one IV for both directions and all messages: the master takes its own ticket for a reading."""
     session = await paper.client.share_session_key(paper.device)
     answer = await paper.client.exchange(TICKET_PATH, prepare_ticket_request(paper.device))
     ticket = accept_ticket(session, answer)
