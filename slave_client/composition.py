@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from group_protocol.errors import BusyError, ConfigurationError
+from group_protocol.errors import BusyError, ConfigurationError, RegistryUnavailable
 from group_protocol.pairing import PairingString, parse_pairing_string
 from group_protocol.ports import Clock, Random
 from slave_client.backoff import Backoff
@@ -81,7 +81,7 @@ async def join(config: SlaveConfig, pairing_text: str, *, patience_s: float, rep
                 async with device.transport() as transport:
                     await joining.associate(transport, await joining.open_session(transport))
                 return describe_device(joining.state)
-            except (MasterUnreachableError, BusyError) as exc:
+            except (MasterUnreachableError, BusyError, RegistryUnavailable) as exc:
                 wait_s = backoff.next_wait_s()
                 if clock.monotonic_s() + wait_s > gives_up_s:
                     raise

@@ -78,6 +78,10 @@ class DeviceState:
         """The contract has it."""
         return replace(self, step=JoinStep.ASSOCIATED)
 
+    def not_associated(self) -> "DeviceState":
+        """The contract does not have it, whatever was noted before: M5 has to be sent (again)."""
+        return replace(self, step=JoinStep.ENROLLED)
+
     def revoked(self) -> "DeviceState":
         """The contract has revoked it."""
         return replace(self, step=JoinStep.REVOKED)

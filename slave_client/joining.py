@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from group_protocol.channels import SlaveSession
 from group_protocol.crypto.aead import Aead
 from group_protocol.crypto.keys import PrivateKey
-from group_protocol.errors import RefusedError
+from group_protocol.errors import Reason, RefusedError, RegistryUnavailable
 from group_protocol.handshake.slave import SlaveHandshake
 from group_protocol.messages import CookieChallenge, SealedAnswer, parse_keys_session_answer
 from group_protocol.ports import Random, RegistryIdentity
@@ -115,6 +115,7 @@ class Joining:
 
         Raises:
             RefusedError: The contract or the master refused for a stated reason.
+            RegistryUnavailable: The master cannot reach the contract.
             DeviceRevokedError, MasterRefusalError, MasterUnreachableError, BusyError: As they say.
         """
         while self.state.step is JoinStep.ENROLLED:
@@ -128,6 +129,10 @@ class Joining:
             elif result.state is MembershipState.PENDING:
                 self._report("the contract's receipt is pending")
                 await self._pause(_POLL_S)
+            elif result.reason is Reason.CHAIN_UNAVAILABLE:
+                raise RegistryUnavailable(
+                    "the master cannot reach the contract now", remedy="Try again; the device keeps its place."
+                )
             else:
                 raise RefusedError(result.reason, f"the association was refused: {result.reason.name}")
 
@@ -176,6 +181,8 @@ class Joining:
             state = state.associated()
         elif ticket.state is MembershipState.REVOKED:
             state = state.revoked()
+        else:
+            state = state.not_associated()
         if before is None:
             self._report(f"enrolled in group {ticket.gid.hex()} as {ticket.oid.hex()}")
         await self._advance(state)

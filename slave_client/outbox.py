@@ -98,6 +98,7 @@ class Outbox:
         self._has_given_up = False
         self._sent_through = 0
         self._ack: Ack | None = None
+        self._last_refusal: Ack | None = None
         self.sending_epoch = sending_epoch
         self.records_without_evidence = 0
 
@@ -245,6 +246,11 @@ class Outbox:
             return Verdict.BACK_OFF
         if ack.reason in _NO_MEMBER:
             return Verdict.NOT_A_MEMBER
+        if ack == self._last_refusal:
+            return (
+                Verdict.BACK_OFF
+            )  # sending again changed nothing: no hot loop against a master that means something else
+        self._last_refusal = ack
         is_checkpoint = ack.refused_seq <= ack.last_seq
         if is_checkpoint or ack.reason is Reason.EVIDENCE_REQUIRED:
             self._give_up_on_checkpoints(ack)

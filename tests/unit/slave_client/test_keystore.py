@@ -73,6 +73,7 @@ def test_enrolling_forgets_the_code_and_a_later_ticket_does_not_undo_an_associat
     assert enrolled.step is JoinStep.ENROLLED
     again = enrolled.associated().enrolled(replace(ENROLMENT, sending_epoch=9))
     assert again.step is JoinStep.ASSOCIATED
+    assert again.not_associated().step is JoinStep.ENROLLED
 
 
 def test_candidate_outlives_restarts_and_replaces_the_key_when_adopted(store: KeyStore) -> None:

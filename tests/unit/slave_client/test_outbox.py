@@ -303,6 +303,19 @@ async def test_reason_that_is_not_the_records_fault_keeps_the_record(
     assert buffer.fill().set_aside_records == 0
 
 
+@pytest.mark.parametrize("reason", [Reason.STALE_EPOCH, Reason.MALFORMED, Reason.EVIDENCE_REQUIRED, Reason.BAD_RANGE])
+async def test_master_that_repeats_the_same_refusal_is_left_alone_for_a_while(buffer: Buffer, reason: Reason) -> None:
+    master = MemoryMaster(make_terms())
+    await fill(buffer, 2)
+    outbox = await begun(buffer, master)
+    refusal = Ack(0, 0, 1_000, 1, 0, reason)
+    await outbox.next_frame()
+    assert await outbox.take_ack(refusal) is Verdict.RESUME
+    await outbox.next_frame()
+    assert await outbox.take_ack(refusal) is Verdict.BACK_OFF
+    assert buffer.fill().set_aside_records == 0
+
+
 async def test_master_that_asks_for_signatures_gets_them(buffer: Buffer) -> None:
     master = MemoryMaster(make_terms(EvidencePolicy.SIGNED))
     await fill(buffer, 3)
