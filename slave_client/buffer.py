@@ -16,7 +16,8 @@ from group_protocol.errors import StoreError
 from group_protocol.identifiers import ObjectId
 from group_protocol.limits import RECORD_SEQ_LIMIT
 from group_protocol.ports import Clock, Random
-from slave_client.buffer_file import BufferDamagedError, BufferedRecord, BufferFile, BufferLimits
+from slave_client.buffer_file import BufferDamagedError, BufferFile
+from slave_client.buffered_record import BufferedRecord, BufferLimits
 from slave_client.errors import BufferFullError
 from slave_client.sequence import SequenceReservation
 from slave_client.state_directory import StateDirectory

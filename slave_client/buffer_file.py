@@ -1,31 +1,23 @@
 """The buffer's file: SQLite in WAL mode, every row sealed, blocking.
 
 Only :mod:`slave_client.buffer` uses it, on one thread.
-
-Rows are sealed with AES-256-GCM under a key that is derived from the device's storage secret and from a salt that
-is drawn each time the file is opened. The nonce is the record's seq: a seq is used once in an opening, so no nonce
-repeats, even when an old copy of the file is put back.
 """
 
 import os
 import sqlite3
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
-from group_protocol.crypto.aead import TAG_BYTES, Aead, SealingKey
-from group_protocol.crypto.kdf import derive
-from group_protocol.encoding import u64
-from group_protocol.errors import StoreError, VerificationError
-from group_protocol.identifiers import OBJECT_ID_BYTES, ObjectId
+from group_protocol.crypto.aead import TAG_BYTES
+from group_protocol.errors import StoreError
 from group_protocol.ports import Random
+from slave_client.buffered_record import ROW_OVERHEAD_BYTES, BufferCounts, BufferedRecord, BufferLimits, RowSealer
 
 _APPLICATION_ID = 0x76675342  # "vgSB"
 _SCHEMA_VERSION = 1
 _SALT_BYTES = 16
-_ROW_OVERHEAD_BYTES = 64
-"""About what SQLite and the seal add to a payload."""
-_SEALED_OVERHEAD_BYTES = _ROW_OVERHEAD_BYTES - TAG_BYTES
+_SEALED_OVERHEAD_BYTES = ROW_OVERHEAD_BYTES - TAG_BYTES
 _SET_ASIDE_MAX = 1_000
 _DAMAGE_CODES = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR})
 _SCHEMA = """
@@ -43,53 +35,6 @@ class BufferDamagedError(StoreError):
     """The file is no buffer of ours any more."""
 
 
-@dataclass(frozen=True, slots=True)
-class BufferedRecord:
-    """A record that waits: what it says and to whom, not yet signed.
-
-    Attributes:
-        readings: How many readings the payload holds.
-        held_s: The device's running time in seconds when it was put in; no wall clock.
-    """
-
-    seq: int
-    receiver: ObjectId
-    payload: bytes = field(repr=False)
-    readings: int
-    held_s: float
-
-    @property
-    def stored_bytes(self) -> int:
-        """About what the record takes on disk."""
-        return len(self.payload) + OBJECT_ID_BYTES + _ROW_OVERHEAD_BYTES
-
-
-@dataclass(slots=True)
-class BufferCounts:
-    """What the buffer holds and what became of the rest. Counts of lost records are for the life of the file."""
-
-    records: int = 0
-    stored_bytes: int = 0
-    oldest_held_s: float | None = None
-    dropped_records: int = 0
-    set_aside_records: int = 0
-    unreadable_records: int = 0
-    acknowledged_readings: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class BufferLimits:
-    """When records are dropped, oldest first.
-
-    Attributes:
-        max_bytes: Bound on what the rows take.
-        max_age_s: Bound on age in seconds of the device's running time (a device that is off does not age its records).
-    """
-
-    max_bytes: int = 64 * 1024 * 1024
-    max_age_s: float = 7 * 86_400
-
-
 class BufferFile:
     """One open file.
 
@@ -98,8 +43,7 @@ class BufferFile:
 
     def __init__(self, path: Path, storage_secret: bytes, limits: BufferLimits, random: Random) -> None:
         self._limits = limits
-        self._secret = storage_secret
-        self._keys: dict[int, SealingKey] = {}
+        self._sealer = RowSealer(storage_secret)
         _touch_private(path)
         self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
         self.counts = BufferCounts()
@@ -169,7 +113,7 @@ class BufferFile:
         try:
             rows = self._database.execute("SELECT * FROM record WHERE seq > ? ORDER BY seq LIMIT ?", (seq, max_records))
             for row in rows:
-                record = self._open_row(*row)
+                record = self._sealer.open(*row)
                 if record is None:
                     unreadable.append(row[0])
                     continue
@@ -190,7 +134,7 @@ class BufferFile:
             self._database.execute("BEGIN IMMEDIATE")
             for (seq,) in self._database.execute("SELECT seq FROM record ORDER BY seq").fetchall():
                 row = self._database.execute("SELECT * FROM record WHERE seq = ?", (seq,)).fetchone()
-                record = self._open_row(*row)
+                record = self._sealer.open(*row)
                 if record is not None:
                     record = replace(record, seq=next_seq)
                     self._insert([record])
@@ -257,10 +201,10 @@ class BufferFile:
         execute = self._database.execute
         execute("DELETE FROM opening WHERE id NOT IN (SELECT opening FROM record UNION SELECT opening FROM set_aside)")
         for opening, salt in execute("SELECT id, salt FROM opening").fetchall():
-            self._keys[opening] = self._derive_key(salt)
+            self._sealer.add_opening(opening, salt)
         salt = random.token_bytes(_SALT_BYTES)
         self._opening = int(execute("INSERT INTO opening (salt) VALUES (?)", (salt,)).lastrowid or 0)
-        self._keys[self._opening] = self._derive_key(salt)
+        self._sealer.add_opening(self._opening, salt)
 
     def _load_counts(self) -> None:
         counters = dict(self._database.execute("SELECT name, value FROM counter").fetchall())
@@ -281,7 +225,7 @@ class BufferFile:
         self.held_s = float(counters.get("held_s", 0.0))
 
     def _insert(self, records: Iterable[BufferedRecord]) -> None:
-        rows = ((r.seq, self._opening, r.held_s, r.readings, self._seal(r)) for r in records)
+        rows = ((r.seq, self._opening, r.held_s, r.readings, self._sealer.seal(self._opening, r)) for r in records)
         self._database.executemany("INSERT INTO record VALUES (?, ?, ?, ?, ?)", rows)
 
     def _find_oldest(self) -> float | None:
@@ -326,32 +270,9 @@ class BufferFile:
     def _set_counters(self, counters: dict[str, float]) -> None:
         self._database.executemany("INSERT OR REPLACE INTO counter VALUES (?, ?)", counters.items())
 
-    def _derive_key(self, salt: bytes) -> SealingKey:
-        return SealingKey(Aead.A256GCM, derive(self._secret, "slave buffer", salt))
-
-    def _seal(self, record: BufferedRecord) -> bytes:
-        return self._keys[self._opening].seal(
-            record.seq, _associated(record.seq, record.readings), record.receiver + record.payload
-        )
-
-    def _open_row(self, seq: int, opening: int, held_s: float, readings: int, sealed: bytes) -> BufferedRecord | None:
-        key = self._keys.get(opening)
-        if key is None or len(sealed) < OBJECT_ID_BYTES:
-            return None
-        try:
-            plain = key.open(seq, _associated(seq, readings), sealed)
-        except VerificationError:
-            return None
-        return BufferedRecord(seq, ObjectId(plain[:OBJECT_ID_BYTES]), plain[OBJECT_ID_BYTES:], readings, held_s)
-
     def _rollback(self) -> None:
         if self._database.in_transaction:
             self._database.execute("ROLLBACK")
-
-
-def _associated(seq: int, readings: int) -> bytes:
-    """What a row's seal covers besides its content."""
-    return u64(seq) + u64(readings)
 
 
 def _touch_private(path: Path) -> None:

@@ -12,7 +12,7 @@ from group_protocol.ports import Clock, Random
 from slave_client.backoff import Backoff
 from slave_client.batching import BatchRules
 from slave_client.buffer import Buffer
-from slave_client.buffer_file import BufferLimits
+from slave_client.buffered_record import BufferLimits
 from slave_client.config import SlaveConfig
 from slave_client.daemon import Daemon, DaemonOptions
 from slave_client.device_state import DeviceState, JoinStep

@@ -122,21 +122,7 @@ async def deliver_by_stream(
             first = await _next_ack(acks, reader)
         await outbox.begin(first)
         signals.note_ack(first)
-        while lifetime.left_s > 0:
-            signals.more.clear()
-            await _take_acks(stream, session, outbox, acks, signals)
-            if reader.done() and acks.empty():
-                reader.result()
-            await _begin_epoch_if_due(outbox, signals)
-            frame = await outbox.next_frame(closes_period=signals.closing.is_set())
-            if frame is not None:
-                if lifetime.is_generation_old():
-                    session.stream_out.begin_generation()
-                await stream.send(session.stream_out.seal(frame))
-            elif signals.closing.is_set() and outbox.is_drained:
-                break
-            elif outbox.epoch_to_begin is None:
-                await _wait_for_more(signals, outbox, lifetime)
+        await _carry(stream, session, outbox, acks, reader, signals, lifetime)
         await stream.send(session.stream_out.seal(encode_frame(Close(Reason.NONE))))
         return signals.closing.is_set() and outbox.is_drained
     except TimeoutError as exc:
@@ -146,6 +132,33 @@ async def deliver_by_stream(
         with contextlib.suppress(asyncio.CancelledError, Exception):
             await reader
         await stream.close()
+
+
+async def _carry(
+    stream: Stream,
+    session: SlaveSession,
+    outbox: Outbox,
+    acks: asyncio.Queue[Ack],
+    reader: asyncio.Task[None],
+    signals: Signals,
+    lifetime: _Lifetime,
+) -> None:
+    """The one place that touches the outbox: ACKs in, frames out, in turns."""
+    while lifetime.left_s > 0:
+        signals.more.clear()
+        await _take_acks(stream, session, outbox, acks, signals)
+        if reader.done() and acks.empty():
+            reader.result()
+        await _begin_epoch_if_due(outbox, signals)
+        frame = await outbox.next_frame(closes_period=signals.closing.is_set())
+        if frame is not None:
+            if lifetime.is_generation_old():
+                session.stream_out.begin_generation()
+            await stream.send(session.stream_out.seal(frame))
+        elif signals.closing.is_set() and outbox.is_drained:
+            return
+        elif outbox.epoch_to_begin is None:
+            await _wait_for_more(signals, outbox, lifetime)
 
 
 async def _read_acks(stream: Stream, session: SlaveSession, acks: asyncio.Queue[Ack], more: asyncio.Event) -> None:

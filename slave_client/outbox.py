@@ -29,7 +29,7 @@ from group_protocol.records import (
 from group_protocol.tickets import EvidencePolicy, SessionTerms
 from group_protocol.typed_data import TypedDataDomain
 from slave_client.buffer import Buffer
-from slave_client.buffer_file import BufferedRecord
+from slave_client.buffered_record import BufferedRecord
 
 TO_MASTER = ObjectId(bytes(16))
 """Stands in the buffer for the master's oid, which is not known before the first ticket."""

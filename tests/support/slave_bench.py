@@ -12,7 +12,7 @@ from group_protocol.senml import Reading
 from group_protocol.suites import Suite
 from slave_client.batching import BatchRules
 from slave_client.buffer import Buffer
-from slave_client.buffer_file import BufferLimits
+from slave_client.buffered_record import BufferLimits
 from slave_client.daemon import Daemon, DaemonOptions
 from slave_client.device_state import DeviceState, JoinStep
 from slave_client.joining import Joining, Offer

@@ -7,7 +7,7 @@ from group_protocol.errors import StoreError
 from group_protocol.senml import Reading, decode_readings
 from slave_client.batching import Batcher, BatchRules
 from slave_client.buffer import Buffer
-from slave_client.buffer_file import BufferLimits
+from slave_client.buffered_record import BufferLimits
 from slave_client.state_directory import StateDirectory
 from slave_client.system import SystemClock
 from tests.support.seeded import SeededRandom

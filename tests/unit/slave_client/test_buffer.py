@@ -11,7 +11,7 @@ import pytest
 from group_protocol.errors import StoreError
 from group_protocol.identifiers import ObjectId
 from slave_client.buffer import Buffer
-from slave_client.buffer_file import BufferLimits
+from slave_client.buffered_record import BufferLimits
 from slave_client.state_directory import StateDirectory
 from tests.support.seeded import ManualClock, SeededRandom
 
@@ -349,7 +349,7 @@ import asyncio, sys
 from pathlib import Path
 from group_protocol.identifiers import ObjectId
 from slave_client.buffer import Buffer
-from slave_client.buffer_file import BufferLimits
+from slave_client.buffered_record import BufferLimits
 from slave_client.state_directory import StateDirectory
 from slave_client.system import SystemClock, SystemRandom
 

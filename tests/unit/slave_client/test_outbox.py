@@ -17,7 +17,7 @@ from group_protocol.senml import Reading, encode_readings
 from group_protocol.tickets import EvidencePolicy, SessionTerms
 from group_protocol.typed_data import TypedDataDomain
 from slave_client.buffer import Buffer
-from slave_client.buffer_file import BufferLimits
+from slave_client.buffered_record import BufferLimits
 from slave_client.outbox import TO_MASTER, Outbox, Sender, Verdict
 from slave_client.state_directory import StateDirectory
 from tests.support.seeded import ManualClock, SeededRandom
