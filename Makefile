@@ -21,7 +21,7 @@ LOCKED_OPTIONS := --require-hashes --only-binary=:all: --no-deps
 LOCKED := $(PIP_INSTALL) $(LOCKED_OPTIONS)
 SAY = @echo "==>"
 UV_VENV := .cache/uv
-CODE := chain_gateway contracts group_protocol master_api measure slave_client vgroup tests tools
+CODE := benchmarks chain_gateway contracts group_protocol master_api measure slave_client system_ports vgroup tests tools
 
 ARGS ?=
 PYTEST_ARGS ?=
@@ -59,9 +59,36 @@ imports: dev ## which package may import which
 artifact: dev ## compile the contract and check that the committed artifact is what comes out
 	@$(PY) -m contracts.build --check
 
+# SECONDS_EACH=3600 fuzzes for hours; KEEP=--keep puts what widened the coverage into the kept corpus.
+SECONDS_EACH ?= 60
+TARGET ?= all
+.PHONY: fuzz
+fuzz: dev ## fuzz the decoders, guided by coverage (TARGET=senml SECONDS_EACH=60 KEEP=--keep)
+	@$(PY) -m tests.fuzz.run $(TARGET) --seconds $(SECONDS_EACH) $(KEEP)
+
+.PHONY: deep-protocol
+deep-protocol: dev ## the protocol's property tests with thousands of new examples each
+	@VGROUP_HYPOTHESIS=deep $(PY) -m pytest tests/property --timeout 0 $(PYTEST_ARGS)
+
+MUTATION := .cache/mutation
+.PHONY: mutate-protocol
+mutate-protocol: dev ## mutation test of the protocol core; docs/protocol_proofs.md holds the last score
+	@rm -rf $(MUTATION) && mkdir -p $(MUTATION) && cp -r group_protocol tests pyproject.toml $(MUTATION)
+	@cd $(MUTATION) && $(CURDIR)/$(BIN)/mutmut run --max-children 2 && $(CURDIR)/$(BIN)/mutmut results
+
+.PHONY: formal
+formal: dev ## make the symbolic models and ask ProVerif, if it is on the path
+	@$(PY) -m tools.formal_models
+
 .PHONY: ci
 ci: ## everything that .ci/run does
 	@.ci/run
+
+# ---- measuring ----
+
+.PHONY: bench
+bench: dev ## measure speed and load beside their targets, 4 minutes on a quiet machine (ARGS="speed --quick")
+	@$(PY) -m benchmarks $(ARGS)
 
 # ---- making things ----
 

@@ -1,0 +1,1 @@
+"""What strangers can do to a running master, and what an honest device notices of it."""
