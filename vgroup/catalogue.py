@@ -88,6 +88,14 @@ GROUPS: Final = (
         "chain", "Deploy the contract and look at the chain.", "chain_gateway.cli", "app", "gateway", _GATEWAY_NEEDS
     ),
     CommandGroup(
+        "measure",
+        "Repeat the paper's experiments on this machine, beside its own figures.",
+        "measure.cli",
+        "app",
+        "measure",
+        (*_MASTER_NEEDS, "psutil", "numpy", "matplotlib"),
+    ),
+    CommandGroup(
         "demo",
         "Form a group on this machine, stream real pulse recordings, attack it, and check what is left.",
         "vgroup.demo.command",

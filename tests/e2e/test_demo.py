@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ import psutil
 import pytest
 
 from group_protocol.exit_codes import ExitCode
+from group_protocol.senml import decode_readings, encode_readings
 
 pytestmark = [pytest.mark.processes, pytest.mark.network, pytest.mark.slow, pytest.mark.timeout(300)]
 _END_TIMEOUT_S: Final = 240
@@ -119,38 +121,40 @@ def test_one_slave_alone_is_enough(tmp_path: Path, demos: list[Demo]) -> None:
     assert demo.facts()["holds"]
 
 
-def test_sample_altered_in_the_store_fails_the_demo(tmp_path: Path, demos: list[Demo]) -> None:
+def alter_first_sample(payload: bytes) -> bytes:
+    """The same SenML, with the first value one greater."""
+    first, *rest = decode_readings(payload)
+    assert isinstance(first.value, float)
+    return encode_readings([first._replace(value=first.value + 1), *rest])
+
+
+def test_store_that_is_tampered_with_fails_the_demo(tmp_path: Path, demos: list[Demo]) -> None:
     demo = Demo(tmp_path, "--slaves", "2", "--seconds", "4", "--speed", "5")
     demos.append(demo)
     demo.wait_for_line("records sent")
-    with sqlite3.connect(demo.state / "master" / "master.sqlite3", timeout=10) as store:
-        number, payload = store.execute("SELECT number, payload FROM records ORDER BY number LIMIT 1").fetchone()
-        # The last sample's value ends the payload: CBOR, its lowest bits last.
-        altered = payload[:-1] + bytes([payload[-1] ^ 0x01])
-        store.execute("UPDATE records SET payload = ? WHERE number = ?", (altered, number))
-    store.close()
+    with closing(sqlite3.connect(demo.state / "master" / "master.sqlite3", timeout=10)) as store, store:
+        numbers = store.execute("SELECT number, payload FROM records WHERE seq = 2 ORDER BY oid").fetchall()
+        (altered, payload), (deleted, _) = numbers
+        store.execute("UPDATE records SET payload = ? WHERE number = ?", (alter_first_sample(payload), altered))
+        store.execute("DELETE FROM records WHERE number = ?", (deleted,))
     status, output = demo.finish()
     assert status == ExitCode.CHECK_FAILED, output
     failures = demo.facts()["failures"]
     assert any(re.search(r"sample \d+ is stored as", failure) for failure in failures), failures
+    assert any("record 2 was acknowledged and is not stored" in failure for failure in failures), failures
     assert any("every stored record carries its device's signature" in failure for failure in failures), failures
     assert "claims did not hold" in output
 
 
-def test_record_deleted_from_the_store_fails_the_demo(tmp_path: Path, demos: list[Demo]) -> None:
-    demo = Demo(tmp_path, "--slaves", "2", "--seconds", "4", "--speed", "5")
-    demos.append(demo)
-    demo.wait_for_line("records sent")
-    with sqlite3.connect(demo.state / "master" / "master.sqlite3", timeout=10) as store:
-        store.execute("DELETE FROM records WHERE seq = 2 AND oid = (SELECT oid FROM records WHERE seq = 2 LIMIT 1)")
-    store.close()
-    status, output = demo.finish()
-    assert status == ExitCode.CHECK_FAILED, output
-    assert any("record 2 was acknowledged and is not stored" in failure for failure in demo.facts()["failures"])
-
-
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-@pytest.mark.parametrize("when", ["A master, its chain", "Slaves", "records sent"])
+@pytest.mark.parametrize(
+    ("how", "when"),
+    [
+        (signal.SIGINT, "A master, its chain"),
+        (signal.SIGTERM, "Slaves"),
+        (signal.SIGINT, "Streaming"),
+        (signal.SIGHUP, "records sent"),
+    ],
+)
 def test_demo_that_is_told_to_stop_leaves_no_process(
     how: signal.Signals, when: str, tmp_path: Path, demos: list[Demo]
 ) -> None:

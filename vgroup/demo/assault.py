@@ -15,7 +15,7 @@ from group_protocol.pairing import parse_pairing_string
 from group_protocol.tickets import MembershipState
 from slave_client.keystore import KeyStore
 from slave_client.state_directory import StateDirectory
-from slave_client.system import SystemRandom
+from system_ports.randomness import SystemRandom
 from vgroup.demo.actors import Slave
 from vgroup.demo.attacker import Attacker, Foothold, Reply
 from vgroup.demo.attacks import Loot, attack_all, gain_foothold, send_uninvited
