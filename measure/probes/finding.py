@@ -45,13 +45,15 @@ class Found:
     Attributes:
         make: Opens it; None if it is not there.
         card: What it is; None if it is not there.
-        missing: Why it is not there, and what to do.
+        missing: Why it is not there, and ...
+        remedy: ... what to do.
     """
 
     name: str
     make: Callable[[], EnergyProbe] | None = None
     card: ProbeCard | None = None
     missing: str = ""
+    remedy: str = ""
 
 
 def look_for_probes(
@@ -86,7 +88,8 @@ def open_probe(wishes: ProbeWishes, found: Sequence[Found]) -> EnergyProbe | Non
         chosen = next((one for one in found if one.name == wishes.name), Found(wishes.name, missing="unknown kind"))
     if chosen.make is None:
         known = ", ".join(["auto", *(one.name for one in found), NO_PROBE])
-        raise ConfigurationError(f"no probe {wishes.name}: {chosen.missing}", remedy=f"--probe is one of {known}.")
+        remedy = chosen.remedy or f"--probe is one of {known}."
+        raise ConfigurationError(f"no probe {wishes.name}: {chosen.missing}", remedy=remedy)
     return chosen.make()
 
 
@@ -94,7 +97,7 @@ def _try(name: str, make: Callable[[], EnergyProbe]) -> Found:
     try:
         probe = make()
     except ConfigurationError as exc:
-        return Found(name, missing=f"{exc}. {exc.remedy}".strip())
+        return Found(name, missing=str(exc), remedy=exc.remedy)
     probe.close()
     return Found(name, make, probe.card)
 

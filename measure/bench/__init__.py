@@ -1,0 +1,1 @@
+"""A master and a slave to measure on: the product's own parts, set up for one run and gone after it."""

@@ -1,0 +1,67 @@
+"""``vgroup measure``: the paper's experiments, one command each. Nothing heavy is imported before it is needed."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from measure.probes.finding import ProbeWishes
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
+
+Out = Annotated[Path, typer.Option(help="Folder for tables, plots and raw samples.")]
+ProbeName = Annotated[
+    str, typer.Option("--probe", help="Where energies come from: auto, rapl, ina, pmic, meter, model or none.")
+]
+MeterFile = Annotated[Path | None, typer.Option("--meter", help="CSV that an external meter's program writes.")]
+MeterOffset = Annotated[float, typer.Option("--meter-offset-s", help="Seconds to add to the meter's clock.")]
+MeterStep = Annotated[float, typer.Option("--meter-step-s", help="Seconds between two readings of the meter.")]
+BusyCore = Annotated[float | None, typer.Option("--busy-core-w", help="The model's watts per busy core above idle.")]
+BusyCoreSource = Annotated[str, typer.Option("--busy-core-source", help="Who measured --busy-core-w.")]
+RequiresIdle = Annotated[bool, typer.Option("--require-idle", help="Measure nothing unless the machine is quiet.")]
+DEFAULT_OUT = Path("vgroup-measure")
+
+
+@app.command("probes")
+def probes_command(
+    *,
+    probe: ProbeName = "auto",
+    meter: MeterFile = None,
+    meter_offset_s: MeterOffset = 0.0,
+    meter_step_s: MeterStep = 1.0,
+    busy_core_w: BusyCore = None,
+    busy_core_source: BusyCoreSource = "",
+) -> None:
+    """Show which sources of energy figures this machine has, and why not the others."""
+    from measure.commands import show_probes  # noqa: PLC0415 - numpy and matplotlib are loaded when they are needed
+
+    show_probes(_wishes(probe, meter, meter_offset_s, meter_step_s, busy_core=(busy_core_w, busy_core_source)))
+
+
+@app.command("table2")
+def table2_command(  # noqa: PLR0913 - Typer makes an option of each parameter
+    *,
+    experiments: Annotated[int, typer.Option(help="Repetitions; the paper has 100.", min=2)] = 100,
+    joins: Annotated[int, typer.Option(help="Real joins, for network and block time; 0 for none.", min=0)] = 10,
+    window_ms: Annotated[float, typer.Option(help="Shortest time that one energy figure spans.", min=1)] = 50.0,
+    out: Out = DEFAULT_OUT,
+    probe: ProbeName = "auto",
+    meter: MeterFile = None,
+    meter_offset_s: MeterOffset = 0.0,
+    meter_step_s: MeterStep = 1.0,
+    busy_core_w: BusyCore = None,
+    busy_core_source: BusyCoreSource = "",
+    requires_idle: RequiresIdle = False,
+) -> None:
+    """Table 2: time and energy of preparing an association request and a data message."""
+    from measure.commands import table2  # noqa: PLC0415 - as above
+
+    wishes = _wishes(probe, meter, meter_offset_s, meter_step_s, busy_core=(busy_core_w, busy_core_source))
+    table2(wishes, out, experiments=experiments, joins=joins, window_s=window_ms / 1_000, requires_idle=requires_idle)
+
+
+def _wishes(name: str, meter: Path | None, *meter_clock: float, busy_core: tuple[float | None, str]) -> "ProbeWishes":
+    from measure.probes.finding import ProbeWishes  # noqa: PLC0415 - as above
+
+    return ProbeWishes(name, meter, *meter_clock, *busy_core)
