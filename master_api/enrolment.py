@@ -16,7 +16,7 @@ from group_protocol.tokens import issue_token
 from master_api.audit import AuditKind
 from master_api.context import MasterContext
 from master_api.current_group import FormedGroup
-from master_api.pairing import pair_device
+from master_api.pairing import pair_device, require_invited
 from master_api.rate_limits import HandshakeLimiter
 from master_api.sessions import DeviceRecords, HalfOpen, LiveSession
 from master_api.store.devices import DeviceRow, fetch_device_by_address, fetch_keys_of, set_last_seen
@@ -111,7 +111,13 @@ class Enrolment:
         def find_or_pair(connection: Connection) -> DeviceRow | RemoteProtocolError:
             return find(connection) or pair_device(connection, self._context, group, handshake, identity)
 
-        device = await self._context.store.read(find)
+        def find_or_turn_away(connection: Connection) -> DeviceRow | None:
+            found = find(connection)
+            if found is None:
+                require_invited(connection, identity)
+            return found
+
+        device = await self._context.store.read(find_or_turn_away)
         if device is not None:
             return device
         paired = await self._context.store.write(find_or_pair)

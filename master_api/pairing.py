@@ -57,6 +57,20 @@ async def invite(context: MasterContext, device_name: str, host: str, port: int,
     return Invitation(PairingString(context.key.address, code, host, port), device_name, row.expires_at_unix_s)
 
 
+def require_invited(connection: Connection, identity: Identity) -> None:
+    """See whether a device that is not enrolled names a code that was given; :func:`pair_device` judges the proof.
+
+    A reader's question, so that strangers who flood the master never stand in the writer's queue before a device.
+
+    Raises:
+        PairingError: It names none, or an unknown one.
+    """
+    if identity.pairing is None:
+        raise PairingError("a device that is not enrolled brought no pairing proof")
+    if fetch_invitation(connection, identity.pairing.code_id) is None:
+        raise PairingError("the pairing code is unknown")
+
+
 def pair_device(
     connection: Connection, context: MasterContext, group: FormedGroup, handshake: MasterHandshake, identity: Identity
 ) -> DeviceRow | PairingError:
