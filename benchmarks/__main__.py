@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from benchmarks.load.report import print_outcomes, run_load, write_outcomes
 from benchmarks.machine import describe_machine, source_root
 from benchmarks.profiles import FOLDER, write_profiles
 from benchmarks.results_file import write_samples, write_table
@@ -16,8 +17,8 @@ from benchmarks.table import print_machine, print_rows
 _PARTS = ("speed", "profiles", "load")
 
 
-def run_speed(console: Console, results: Path, rounds_divisor: int) -> bool:
-    """Measure, print, write; whether every target is met."""
+def run_speed(console: Console, results: Path, rounds_divisor: int) -> None:
+    """Measure, print, write."""
     machine = describe_machine()
     print_machine(console, machine)
     collected = measure_all(rounds_divisor=rounds_divisor, report=lambda line: console.print(f"  {line}", style="dim"))
@@ -25,7 +26,15 @@ def run_speed(console: Console, results: Path, rounds_divisor: int) -> bool:
     print_rows(console, "CPU time, scaled to 26 µs for one secp256k1 signature; bytes as they are", rows)
     write_samples(results / "speed_samples.json", collected, machine)
     write_table(results / "speed.json", rows, machine)
-    return all(row.verdict != "MISSED" for row in rows)
+
+
+def run_load_part(console: Console, results: Path, divisor: int) -> None:
+    """Attack, print, write."""
+    machine = describe_machine()
+    print_machine(console, machine)
+    outcomes = run_load(lambda line: console.print(f"  {line}", style="dim"), divisor=divisor)
+    print_outcomes(console, outcomes)
+    write_outcomes(results / "load.json", outcomes, machine)
 
 
 def main(arguments: list[str]) -> int:
@@ -38,13 +47,15 @@ def main(arguments: list[str]) -> int:
     parts = set(chosen.parts) or set(_PARTS)
     if not parts <= set(_PARTS):
         parser.error(f"there is no such part: {', '.join(sorted(parts - set(_PARTS)))}")
-    console = Console(width=110)
+    console = Console(width=130)
     began_s = time.monotonic()
     chosen.results.mkdir(parents=True, exist_ok=True)
     if "speed" in parts:
         run_speed(console, chosen.results, 5 if chosen.quick else 1)
     if "profiles" in parts:
         write_profiles(chosen.results / FOLDER)
+    if "load" in parts:
+        run_load_part(console, chosen.results, 10 if chosen.quick else 1)
     console.print(f"{time.monotonic() - began_s:.0f} s; results in {chosen.results.name}/")
     return 0
 
