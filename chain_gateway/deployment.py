@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chain_gateway.node import ChainNode
-from chain_gateway.private_files import write_private
 from chain_gateway.sender import TransactionSender
 from contracts import ContractArtifact
 from group_protocol.errors import ConfigurationError, DecodingError, RegistryInconsistent
 from group_protocol.identifiers import Address, parse_address
 from group_protocol.ports import RegistryIdentity
 from group_protocol.typed_data import TypedDataDomain
+from system_ports.private_files import replace_private_file
 
 DEPLOY_GAS_LIMIT = 6_000_000
 """Twice what the deployment uses (``docs/gas.md``), below EIP-7825's 2^24."""
@@ -82,7 +82,7 @@ def write_deployment(path: Path, deployment: Deployment) -> None:
         "contract": f"0x{deployment.identity.contract.hex()}",
         "block_number": deployment.block_number,
     }
-    write_private(path, json.dumps(fields, indent=2) + "\n")
+    replace_private_file(path, json.dumps(fields, indent=2).encode("ascii") + b"\n")
 
 
 def read_deployment(path: Path) -> Deployment | None:

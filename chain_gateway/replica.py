@@ -2,6 +2,8 @@
 
 It remembers the hash of the block that it stands on. Where the chain has replaced that block (a reorganisation, or a
 node with another view), it goes back to the newest block that both still share, and takes the events from there again.
+A node that merely tells of fewer blocks, none of them another than the known ones, is behind, or wants old state to be
+believed: it takes nothing back, so that no revocation is forgotten on the word of a shorter chain.
 
 Every event counts as soon as its block is there. Waiting for confirmations before an Associated counts would go into
 :meth:`EventReplica._take`, between the logs and the fold.
@@ -160,6 +162,9 @@ class EventReplica:
     async def _advance(self) -> None:
         head = await self._node.fetch_head()
         if self._position is not None and not await self._is_canonical(self._position, head):
+            if await self._is_behind(self._position, head):
+                _logger.warning("the node tells of no block above %d, known are %d", head.number, self._position.number)
+                return
             await self._roll_back(await self._find_common_block())
         while (first := self._next_block()) <= head.number:
             last = min(first + self._blocks_per_request - 1, head.number)
@@ -205,6 +210,15 @@ class EventReplica:
             return position.block_hash == head.parent_hash
         block = await self._node.fetch_block(position.number)
         return block is not None and block.block_hash == position.block_hash
+
+    async def _is_behind(self, position: Position, head: Block) -> bool:
+        """Whether the node's chain is the known one, cut short: no known block up to its head is another there."""
+        if head.number >= position.number:
+            return False
+        known = await self._in_thread(
+            lambda store: next((block for block in store.positions() if block.number <= head.number), None)
+        )
+        return known is None or await self._is_canonical(known, head)
 
     async def _find_common_block(self) -> Position | None:
         """The newest block that the file and the chain share. Every block below a shared one is shared too: bisect."""

@@ -16,7 +16,7 @@ from group_protocol.errors import ConfigurationError, RegistryUnavailable, Virtu
 from master_api.admin_protocol import error_from_json, error_to_json, run_operation
 from master_api.descriptions import JsonObject
 from master_api.operations import Operations
-from master_api.private_files import PRIVATE_FILE_MODE
+from system_ports.private_files import PRIVATE_FILE_MODE
 
 SOCKET_PATH_MAX_BYTES = 107
 """sun_path of unix(7), without its final zero."""

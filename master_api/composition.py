@@ -26,7 +26,8 @@ from master_api.operations import Operations
 from master_api.public_endpoint import public_endpoint
 from master_api.service import MasterService
 from master_api.store.store import Store
-from master_api.system import SystemClock, SystemRandom
+from system_ports.clock import SystemClock
+from system_ports.randomness import SystemRandom
 
 EMBEDDED = "embedded"
 

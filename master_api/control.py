@@ -112,7 +112,7 @@ class Control:
         call = RotationCall.decode(plaintext)
         group, membership = self._context.group.require(), self._context.registry.membership()
         view = membership.objects.get(live.oid)
-        if view is not None and view.state is ObjectState.REVOKED:
+        if self._state(live) is MembershipState.REVOKED:
             raise RefusedError(Reason.OBJECT_REVOKED)
         if view is None or not membership.is_active_member(group.gid, live.oid):
             raise RefusedError(Reason.NOT_A_MEMBER)
@@ -173,6 +173,8 @@ class Control:
         return RegistryResult(self._state(live), reason, NO_TRANSACTION, 0, self._epoch())
 
     def _state(self, live: LiveSession) -> MembershipState:
+        if live.is_revoked:
+            return MembershipState.REVOKED
         view = self._context.registry.membership().objects.get(live.oid)
         if view is not None and view.gid == self._context.group.require().gid:
             if view.state is ObjectState.REVOKED:

@@ -139,7 +139,8 @@ class Enrolment:
             # Before the state is read, so that nothing of the older session can be written behind it.
             context.live.end(older, Reason.REPLACED)
         records = await context.store.write(lambda connection: self._begin_records(connection, device))
-        ticket = self._make_ticket(group, device, view, deadline_unix_s, records.committed.last_seq)
+        state = self._membership_state(group, device, view)
+        ticket = self._make_ticket(group, device, state, deadline_unix_s, records.committed.last_seq)
         session, m4 = half_open.handshake.admit(ticket)
         context.live.add(
             LiveSession(
@@ -150,6 +151,7 @@ class Enrolment:
                 m3_digest=half_open.m3_digest,
                 m4=m4,
                 records=records,
+                is_revoked=state is MembershipState.REVOKED,
             )
         )
         _log.info("session opened", extra={"fields": {"oid": device.oid.hex(), "state": ticket.state.name}})
@@ -162,7 +164,7 @@ class Enrolment:
         return DeviceRecords(fetch_keys_of(connection, device.oid), committed=state, judged=state)
 
     def _make_ticket(
-        self, group: FormedGroup, device: DeviceRow, view: ObjectView | None, deadline_unix_s: int, last_seq: int
+        self, group: FormedGroup, device: DeviceRow, state: MembershipState, deadline_unix_s: int, last_seq: int
     ) -> Ticket:
         return Ticket(
             gid=group.gid,
@@ -172,7 +174,7 @@ class Enrolment:
             master_oid=group.master_oid,
             chain_id=group.row.chain_id,
             contract=group.row.contract,
-            state=self._membership_state(group, device, view),
+            state=state,
             epoch=self._context.group.view().epoch,
             deadline_unix_s=deadline_unix_s,
             last_seq=last_seq,
@@ -180,6 +182,9 @@ class Enrolment:
         )
 
     def _membership_state(self, group: FormedGroup, device: DeviceRow, view: ObjectView | None) -> MembershipState:
+        """As the registry says; but a revocation that this master has seen holds, even if a node forgets it."""
+        if device.state is MembershipState.REVOKED:
+            return MembershipState.REVOKED
         if view is not None and view.gid == group.gid:
             return MembershipState.REVOKED if view.state is ObjectState.REVOKED else MembershipState.ACTIVE
         return MembershipState.PENDING if self._context.calls.is_running(device.oid) else MembershipState.NOT_ASSOCIATED

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from group_protocol.errors import ConfigurationError
-from master_api.private_files import PRIVATE_FILE_MODE
+from system_ports.private_files import PRIVATE_FILE_MODE
 
 LOCK_NAME = "master.lock"
 

@@ -164,13 +164,13 @@ class MembershipFollower:
             self._note_rotation(connection, device.oid, view.account, epoch)
         if view.state is ObjectState.REVOKED:
             self._note_revocation(connection, device.oid)
-        elif device.state is not MembershipState.ACTIVE:
+        elif device.state not in (MembershipState.ACTIVE, MembershipState.REVOKED):  # revoked is for good
             set_state(connection, device.oid, MembershipState.ACTIVE)
             self._context.audit.append(connection, AuditKind.DEVICE_ASSOCIATED, {"oid": device.oid.hex()})
 
     def _note_association(self, connection: Connection, event: Associated) -> None:
         device = fetch_device(connection, event.oid)
-        if device is None or device.association_transaction is not None:
+        if device is None or device.association_transaction is not None or device.state is MembershipState.REVOKED:
             return
         set_association(connection, event.oid, event.at.transaction_hash, event.at.block_number)
         detail: Detail = {

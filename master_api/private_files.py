@@ -1,12 +1,11 @@
 """Files and folders that nobody but their owner may read."""
 
 import os
-import stat
 from pathlib import Path
 
 from group_protocol.errors import ConfigurationError
+from system_ports.private_files import PRIVATE_FILE_MODE, mode_open_to_others, replace_private_file
 
-PRIVATE_FILE_MODE = 0o600
 PRIVATE_FOLDER_MODE = 0o700
 
 
@@ -42,10 +41,10 @@ def refuse_if_readable_by_others(path: Path) -> None:
         ConfigurationError: The mode is looser than 0600, or the file is missing.
     """
     try:
-        mode = stat.S_IMODE(path.stat().st_mode)
+        mode = mode_open_to_others(path)
     except OSError as exc:
         raise ConfigurationError(f"the file {path} cannot be read: {exc.strerror}") from exc
-    if mode & 0o077:
+    if mode is not None:
         raise ConfigurationError(
             f"the file {path} has mode {mode:04o}: others may read it", remedy=f"Run: chmod 600 {path}"
         )
@@ -59,23 +58,7 @@ def write_private_file(path: Path, content: bytes) -> None:
     """
     if path.exists():
         raise ConfigurationError(f"the file {path} exists already", remedy="Move it away first to replace it.")
-    draft = path.with_name(path.name + ".new")
     try:
-        draft.unlink(missing_ok=True)
-        descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, PRIVATE_FILE_MODE)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.rename(path)
-        _sync_folder(path.parent)
+        replace_private_file(path, content)
     except OSError as exc:
         raise ConfigurationError(f"the file {path} cannot be written: {exc.strerror}") from exc
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -126,7 +126,7 @@ class RecordIntake:
             domain=group.domain,
             gid=group.gid,
             sender=live.oid,
-            is_sender_active=is_sender_active and not live.is_rotated,
+            is_sender_active=is_sender_active and not live.is_rotated and not live.is_revoked,
             epoch=membership.groups[group.gid].epoch,
             address_in=live.records.address_in,
             is_active_member=is_active_member,

@@ -131,6 +131,7 @@ class LiveSession:
         m3_digest: SHA-256 of the sealed M3, to know it again; ``m4`` is what it got.
         in_order: Held while a frame of records is judged: one at a time, in the order of arrival.
         is_rotated: The device has another key now; this session answers ``/rotate`` alone (§7.1).
+        is_revoked: The device was revoked before the session began: it is told so, and nothing is taken of it.
         has_streamed: A session carries one stream in its life (§5.3).
     """
 
@@ -143,6 +144,7 @@ class LiveSession:
     records: DeviceRecords
     in_order: asyncio.Lock = field(default_factory=asyncio.Lock)
     is_rotated: bool = False
+    is_revoked: bool = False
     has_streamed: bool = False
     stream: LiveStream | None = None
     is_ended: bool = False

@@ -25,8 +25,9 @@ from slave_client.sensors.catalogue import make_sensor
 from slave_client.sensors.ports import Sensor
 from slave_client.state_directory import StateDirectory
 from slave_client.status import STATUS_FILE, describe_device
-from slave_client.system import SystemClock, SystemRandom
 from slave_client.transport import Transport
+from system_ports.clock import SystemClock
+from system_ports.randomness import SystemRandom
 
 Report = Callable[[str], None]
 _NEW_CODE = "The code may be used up, expired or locked: ask for a new one (vgroup device invite)."

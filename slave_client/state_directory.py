@@ -10,9 +10,8 @@ from types import TracebackType
 from typing import Self
 
 from slave_client.errors import DeviceBusyError, KeyStoreError
+from system_ports.private_files import DRAFT_SUFFIX, mode_open_to_others, replace_private_file, sync_folder
 
-_LOOSE_BITS = 0o077
-_TEMPORARY_SUFFIX = ".new"
 _LOCK_ATTEMPTS = 4
 _LOCK_RETRY_S = 0.05
 _FILE_MAX_BYTES = 65_536
@@ -62,7 +61,7 @@ class StateDirectory:
                 remedy="Stop the running slave first (Ctrl-C, or systemctl stop), or choose another --state-dir.",
             )
         self._lock = lock
-        for leftover in self.path.glob(f"*{_TEMPORARY_SUFFIX}"):
+        for leftover in self.path.glob(f"*{DRAFT_SUFFIX}"):
             leftover.unlink()
         return self
 
@@ -101,7 +100,7 @@ class StateDirectory:
             KeyStoreError: The file system refuses; the old file still stands.
         """
         try:
-            replace_file(self.path / name, content)
+            replace_private_file(self.path / name, content)
         except OSError as exc:
             raise KeyStoreError(
                 f"cannot write {self.path / name}: {exc.strerror}",
@@ -112,29 +111,7 @@ class StateDirectory:
         """Delete a file durably; one that is not there is as good as deleted."""
         with contextlib.suppress(FileNotFoundError):
             (self.path / name).unlink()
-            _sync_directory(self.path)
-
-
-def replace_file(path: Path, content: bytes, *, is_durable: bool = True) -> None:
-    """Write a file of mode 0600 beside ``path`` and move it there.
-
-    Args:
-        path: The file to make or replace.
-        content: Its bytes.
-        is_durable: Wait until the medium has it. Off for status files, which are worth nothing after a power cut.
-    """
-    temporary = path.with_name(path.name + _TEMPORARY_SUFFIX)
-    with contextlib.suppress(FileNotFoundError):
-        temporary.unlink()
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        if is_durable:
-            os.fsync(file.fileno())
-    temporary.replace(path)
-    if is_durable:
-        _sync_directory(path.parent)
+            sync_folder(self.path)
 
 
 def is_in_use(path: Path) -> bool:
@@ -169,14 +146,6 @@ def _lock_soon(lock: int) -> bool:
     return False
 
 
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _check_private(path: Path, *, is_directory: bool) -> None:
     try:
         status = path.stat()
@@ -190,9 +159,10 @@ def _check_private(path: Path, *, is_directory: bool) -> None:
         raise KeyStoreError(
             f"{path} belongs to another user (uid {status.st_uid})", remedy="Run as that user, or chown it to this one."
         )
-    if status.st_mode & _LOOSE_BITS:
+    mode = mode_open_to_others(path)
+    if mode is not None:
         wanted = "700" if is_directory else "600"
         raise KeyStoreError(
-            f"{path} is open to other users (mode {stat.S_IMODE(status.st_mode):03o})",
+            f"{path} is open to other users (mode {mode:03o})",
             remedy=f"Run: chmod {wanted} '{path}'. If others may have read it, pair anew with a new --state-dir.",
         )

@@ -14,7 +14,6 @@ from group_protocol.identifiers import display_object_id
 from group_protocol.ports import Clock
 from slave_client.buffer import BufferFill
 from slave_client.device_state import DeviceState
-from slave_client.state_directory import replace_file
 from slave_client.states import Event, State, next_state
 
 STATUS_FILE = "status.json"
@@ -135,7 +134,7 @@ async def write_status(path: Path, fields: dict[str, object]) -> None:
     """Replace the file off the loop, without waiting for the medium. A disk that refuses does not stop the daemon."""
     content = json.dumps(fields, indent=1).encode() + b"\n"
     with contextlib.suppress(OSError):
-        await asyncio.to_thread(replace_file, path, content, is_durable=False)
+        await asyncio.to_thread(replace_private_file, path, content, is_durable=False)
 
 
 def read_status(path: Path) -> dict[str, object] | None:

@@ -1,14 +1,13 @@
 """The relayer's private key: 32 bytes, in hex, in a file that only its owner can read."""
 
-import os
 import secrets
-import stat
 from pathlib import Path
 
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
 from chain_gateway.embedded.errors import ChainFileRefused
+from system_ports.private_files import mode_open_to_others, replace_private_file
 
 
 def load_or_create_relayer(path: Path) -> LocalAccount:
@@ -18,9 +17,9 @@ def load_or_create_relayer(path: Path) -> LocalAccount:
         ChainFileRefused: the file holds no key, or others than its owner may read or write it.
     """
     if not path.exists():
-        _write_private(path, f"0x{secrets.token_bytes(32).hex()}\n")
-    mode = stat.S_IMODE(path.stat().st_mode)
-    if mode & 0o077:
+        replace_private_file(path, f"0x{secrets.token_bytes(32).hex()}\n".encode("ascii"))
+    mode = mode_open_to_others(path)
+    if mode is not None:
         raise ChainFileRefused(f"{path} has mode {mode:04o}: others can reach the key", remedy=f"chmod 600 {path}")
     try:
         return account_of(bytes.fromhex(path.read_text("ascii").strip().removeprefix("0x")))
@@ -37,20 +36,3 @@ def account_of(private_key: bytes) -> LocalAccount:
         raise ValueError(f"a private key has 32 bytes, not {len(private_key)}")
     account: LocalAccount = Account.from_key(private_key)
     return account
-
-
-def _write_private(path: Path, text: str) -> None:
-    """Write, flush and rename, so that the file is there whole or not at all after a crash."""
-    temporary = path.with_name(f"{path.name}.new")
-    temporary.unlink(missing_ok=True)
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)

@@ -23,7 +23,7 @@ from master_api.key_file import (
 )
 from master_api.private_files import ensure_private_folder
 from master_api.store.store import Store
-from master_api.system import SystemRandom
+from system_ports.randomness import SystemRandom
 
 master_app = make_app()
 

@@ -10,8 +10,8 @@ from group_protocol.tickets import EvidencePolicy
 from slave_client.errors import MasterRefusalError
 from slave_client.outbox import TO_MASTER
 from slave_client.rotation import Rotation
-from slave_client.system import SystemClock
 from slave_client.transport import Transport
+from system_ports.clock import SystemClock
 from tests.support.running_master import Bench, running_master
 from tests.support.slave_bench import ListSensor, SlaveBench, paired_slave
 

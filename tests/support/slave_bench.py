@@ -19,8 +19,8 @@ from slave_client.joining import Joining, Offer
 from slave_client.keystore import KeyStore
 from slave_client.sensors.ports import Sensor
 from slave_client.state_directory import StateDirectory
-from slave_client.system import SystemClock
 from slave_client.transport import Transport
+from system_ports.clock import SystemClock
 from tests.support.running_master import MASTER_KEY, Bench, Edge
 from tests.support.seeded import SeededRandom
 

@@ -39,6 +39,7 @@ PINNED = re.compile(r"^[a-z0-9][a-z0-9._-]*==\S+", re.IGNORECASE)
 EXTRAS_OF = {
     "group_protocol": ["fast"],
     "slave_client": ["slave"],
+    "system_ports": [],
     "chain_gateway": ["gateway"],
     "master_api": ["master", "fast"],
     "contracts": ["build"],
@@ -181,7 +182,7 @@ def test_every_package_is_typed_and_in_the_wheel() -> None:
     packages = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["hatch"]["build"]["targets"][
         "wheel"
     ]["packages"]
-    not_shipped = {"tests", "tools"}
+    not_shipped = {"benchmarks", "tests", "tools"}
     found = {path.parent.name for path in ROOT.glob("*/__init__.py")} - not_shipped
 
     assert set(packages) == found

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from chain_gateway.private_files import read_relayer, write_private
+from chain_gateway.private_files import read_relayer
 from group_protocol.errors import ConfigurationError
 
 KEY = "ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"
@@ -40,12 +40,3 @@ def test_missing_key_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError) as caught:
         read_relayer(tmp_path / "key")
     assert caught.value.remedy
-
-
-def test_written_file_is_the_owners_alone(tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    write_private(path, "one")
-    write_private(path, "two")
-    assert path.read_text() == "two"
-    assert path.stat().st_mode & 0o777 == 0o600
-    assert list(tmp_path.iterdir()) == [path]

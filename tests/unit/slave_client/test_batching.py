@@ -9,7 +9,7 @@ from slave_client.batching import Batcher, BatchRules
 from slave_client.buffer import Buffer
 from slave_client.buffered_record import BufferLimits
 from slave_client.state_directory import StateDirectory
-from slave_client.system import SystemClock
+from system_ports.clock import SystemClock
 from tests.support.seeded import SeededRandom
 
 

@@ -351,7 +351,8 @@ from group_protocol.identifiers import ObjectId
 from slave_client.buffer import Buffer
 from slave_client.buffered_record import BufferLimits
 from slave_client.state_directory import StateDirectory
-from slave_client.system import SystemClock, SystemRandom
+from system_ports.clock import SystemClock
+from system_ports.randomness import SystemRandom
 
 async def main():
     with StateDirectory(Path(sys.argv[1])) as directory:

@@ -13,7 +13,7 @@ from slave_client.errors import SensorError
 from slave_client.sensors import catalogue
 from slave_client.sensors.catalogue import list_sensors, make_sensor, parse_sensor_text
 from slave_client.sensors.ports import Sensor
-from slave_client.system import SystemClock
+from system_ports.clock import SystemClock
 from tests.support.seeded import ManualClock
 
 START_UNIX_S = 1_700_000_000.0
