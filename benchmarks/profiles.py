@@ -11,6 +11,7 @@ from typing import Final
 from benchmarks import preparing
 from benchmarks.core_join import CoreMaster, CoreSlave
 from benchmarks.fixtures import DEVICE_KEY
+from benchmarks.http_joins import http_join_probe
 from group_protocol.senml import Reading, encode_readings
 from group_protocol.suites import Suite
 
@@ -40,7 +41,13 @@ PROFILED: Final[Mapping[str, tuple[Callable[[], Callable[[], object]], int]]] = 
     "payload_of_100_readings": (_payload, 200),
     "join_H1": (lambda: _join(Suite.H1), 150),
     "join_E1": (lambda: _join(Suite.E1), 150),
+    "25_joins_H1_with_HTTP": (_join_over_http, 2),
 }
+
+
+def _join_over_http() -> Callable[[], object]:
+    probe = http_join_probe(Suite.H1)
+    return lambda: probe.run(25)
 
 
 def profile(call: Callable[[], object], times: int) -> str:

@@ -63,7 +63,7 @@ class MasterConfig:
     association_wait_s: float = 20.0
     """Longest wait for a receipt before M6 says PENDING (docs/protocol.md §7)."""
     half_open_max: int = 1_024
-    """Sessions between M2 and M3 at a time, about 4 KB each."""
+    """Sessions between M2 and M3 at a time, about 4 KB each; beyond it the oldest is dropped for the newest."""
     half_open_per_address_max: int = 64
     """The same from one address (an IPv6 /64 counts as one)."""
     cookie_threshold: int = 256

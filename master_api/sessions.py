@@ -36,7 +36,12 @@ class HalfOpen:
 
 
 class HalfOpenSessions:
-    """Bounded by number, by number per address, and by 30 s of life (``docs/protocol.md`` §3.4)."""
+    """Bounded by number, by number per address, and by 30 s of life (``docs/protocol.md`` §3.4).
+
+    A full table drops its oldest exchange for a new one. Were new ones refused instead, sixteen addresses that open 64
+    exchanges each and never go on would lock every device out for as long as they like. As it is, they would have to
+    open a thousand between a device's M1 and its M3: more than the master answers in that time.
+    """
 
     def __init__(self, most: int, most_per_address: int) -> None:
         self._most = most
@@ -48,14 +53,19 @@ class HalfOpenSessions:
         return len(self._sessions)
 
     def require_room(self, peer: str, now_s: float) -> None:
-        """Forget what has expired, then see whether one more fits.
+        """Forget what has expired, and if the table is full the oldest exchange too, so that one more fits.
 
         Raises:
-            BusyError: It does not.
+            BusyError: The address has its share, or every exchange is being admitted right now.
         """
         self.expire(now_s)
-        if len(self._sessions) >= self._most or self._per_site[site_of(peer)] >= self._most_per_address:
+        if self._per_site[site_of(peer)] >= self._most_per_address:
             raise BusyError("too many half-open sessions", retry_after_s=HALF_OPEN_LIFETIME_S)
+        if len(self._sessions) >= self._most:
+            oldest = next((sid for sid, half_open in self._sessions.items() if half_open.admission is None), None)
+            if oldest is None:
+                raise BusyError("too many exchanges are being admitted", retry_after_s=1)
+            self.remove(oldest)
 
     def add(self, handshake: MasterHandshake, peer: str, now_s: float) -> None:
         """Keep an exchange that was answered by M2. Call :meth:`require_room` first."""

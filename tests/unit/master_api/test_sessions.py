@@ -1,3 +1,4 @@
+import asyncio
 from dataclasses import dataclass, field
 
 import pytest
@@ -69,8 +70,32 @@ def test_half_open_sessions_are_bounded_over_all_and_per_address() -> None:
         table.require_room("10.0.0.1", 0.0)
     table.require_room("10.0.0.2", 0.0)
     table.add(handshake(9), "10.0.0.2", 0.0)
+    table.require_room("10.0.0.3", 0.0)
+    assert len(table) == 2
+
+
+async def test_full_table_of_half_open_sessions_drops_the_oldest_that_is_not_being_admitted() -> None:
+    table = HalfOpenSessions(2, 2)
+    oldest, second = handshake(1), handshake(2)
+    table.add(oldest, "10.0.0.1", 0.0)
+    table.add(second, "10.0.0.2", 1.0)
+    admitted = table.find(oldest.sid, 1.0)
+    assert admitted is not None
+    admitted.admission = asyncio.get_running_loop().create_future()  # type: ignore[assignment] # stands for a task
+    table.require_room("10.0.0.3", 2.0)
+    assert table.find(oldest.sid, 2.0) is admitted
+    assert table.find(second.sid, 2.0) is None
+
+
+async def test_table_in_which_all_are_being_admitted_has_no_room() -> None:
+    table = HalfOpenSessions(1, 1)
+    exchange = handshake(1)
+    table.add(exchange, "10.0.0.1", 0.0)
+    only = table.find(exchange.sid, 0.0)
+    assert only is not None
+    only.admission = asyncio.get_running_loop().create_future()  # type: ignore[assignment] # stands for a task
     with pytest.raises(BusyError):
-        table.require_room("10.0.0.3", 0.0)
+        table.require_room("10.0.0.2", 0.0)
 
 
 def test_removed_half_open_session_makes_room_once() -> None:
