@@ -15,6 +15,7 @@ from group_protocol.ports import Clock
 from slave_client.buffer import BufferFill
 from slave_client.device_state import DeviceState
 from slave_client.states import Event, State, next_state
+from system_ports.private_files import replace_private_file
 
 STATUS_FILE = "status.json"
 STATUS_VERSION = 1

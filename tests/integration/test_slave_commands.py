@@ -52,7 +52,7 @@ async def start(folder: Path, *words: str) -> asyncio.subprocess.Process:
 async def slave(folder: Path, *words: str) -> Outcome:
     process = await start(folder, *words)
     output, errors = await asyncio.wait_for(process.communicate(), 60)
-    assert "Traceback" not in errors.decode()
+    assert "Traceback" not in errors.decode(), errors.decode()[-3000:]
     return Outcome(process.returncode or 0, output.decode(), errors.decode())
 
 
