@@ -61,7 +61,38 @@ def table2_command(  # noqa: PLR0913 - Typer makes an option of each parameter
     table2(wishes, out, experiments=experiments, joins=joins, window_s=window_ms / 1_000, requires_idle=requires_idle)
 
 
-def _wishes(name: str, meter: Path | None, *meter_clock: float, busy_core: tuple[float | None, str]) -> "ProbeWishes":
+@app.command("figure8")
+def figure8_command(  # noqa: PLR0913 - as above
+    *,
+    messages: Annotated[int, typer.Option(help="Messages in the loop; the paper has 100.", min=1)] = 100,
+    pause_ms: Annotated[float, typer.Option(help="Between two messages; the paper has 100.", min=0)] = 100.0,
+    before_s: Annotated[float, typer.Option(help="First idle phase.", min=1)] = 12.0,
+    after_s: Annotated[float, typer.Option(help="Last idle phase.", min=1)] = 8.0,
+    sample_ms: Annotated[float, typer.Option(help="Between two readings of the probe.", min=10)] = 100.0,
+    overlay: Annotated[
+        list[Path] | None, typer.Option(help="figure8.json of another machine, drawn over ours (repeatable).")
+    ] = None,
+    out: Out = DEFAULT_OUT,
+    probe: ProbeName = "auto",
+    meter: MeterFile = None,
+    meter_offset_s: MeterOffset = 0.0,
+    meter_step_s: MeterStep = 1.0,
+    busy_core_w: BusyCore = None,
+    busy_core_source: BusyCoreSource = "",
+    requires_idle: RequiresIdle = False,
+) -> None:
+    """Figure 8: power of CPU and DRAM while a device idles, sends 100 messages, and idles."""
+    from measure.commands import figure8  # noqa: PLC0415 - as above
+    from measure.figure8.run import Figure8Settings  # noqa: PLC0415 - as above
+
+    wishes = _wishes(probe, meter, meter_offset_s, meter_step_s, busy_core=(busy_core_w, busy_core_source))
+    settings = Figure8Settings(messages, pause_ms / 1_000, before_s, after_s, sample_ms / 1_000)
+    figure8(wishes, out, settings, overlay or [], requires_idle=requires_idle)
+
+
+def _wishes(
+    name: str, meter: Path | None, meter_offset_s: float, meter_step_s: float, *, busy_core: tuple[float | None, str]
+) -> "ProbeWishes":
     from measure.probes.finding import ProbeWishes  # noqa: PLC0415 - as above
 
-    return ProbeWishes(name, meter, *meter_clock, *busy_core)
+    return ProbeWishes(name, meter, meter_offset_s, meter_step_s, *busy_core)

@@ -1,10 +1,16 @@
 """What each command of ``vgroup measure`` does once its arguments are read."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
+from group_protocol.errors import ConfigurationError
+from measure.figure8.plots import draw_figure8
+from measure.figure8.run import Figure8Settings, run_figure8
+from measure.figure8.tables import all_tables as figure8_tables
 from measure.machine import describe_machine
 from measure.probes.finding import ProbeWishes, look_for_probes
 from measure.report.files import make_folder
+from measure.results import Results, read_results
 from measure.session import finish, make_consoles, open_bench, probes_table
 from measure.table2.experiment import run_table2
 from measure.table2.plots import draw_table2
@@ -19,6 +25,35 @@ def show_probes(wishes: ProbeWishes) -> None:
     machine = describe_machine()
     console.print(f"  {machine.title}, {machine.system}, Linux {machine.kernel}\n", highlight=False)
     console.print(probes_table(look_for_probes(wishes, model_name=machine.model, architecture=machine.architecture)))
+
+
+def figure8(
+    wishes: ProbeWishes, out: Path, settings: Figure8Settings, overlays: Sequence[Path], *, requires_idle: bool
+) -> None:
+    """Figure 8, with other machines' results over ours."""
+    make_folder(out)
+    others = [require_experiment(read_results(path), "figure8", path) for path in overlays]
+    bench = open_bench(wishes, requires_idle=requires_idle)
+    if bench.probe is None:
+        raise ConfigurationError(
+            "this machine has no source of power figures, so there is nothing to draw",
+            remedy="See: vgroup measure probes. A model needs --busy-core-w and --busy-core-source.",
+        )
+    try:
+        results = run_figure8(bench.machine, bench.checks, bench.probe, bench.missing, settings, bench.progress)
+    finally:
+        bench.probe.close()
+    plots = {"figure8": draw_figure8([results])}
+    if others:
+        plots["figure8.overlay"] = draw_figure8([results, *others])
+    finish(bench, out, results, figure8_tables(results), plots)
+
+
+def require_experiment(results: Results, experiment: str, path: Path) -> Results:
+    """Refuse another experiment's results. Raises ConfigurationError."""
+    if results.experiment != experiment:
+        raise ConfigurationError(f"{path} holds {results.experiment}, not {experiment}", remedy="Name another file.")
+    return results
 
 
 def table2(
