@@ -127,7 +127,7 @@ class RecordIntake:
             gid=group.gid,
             sender=live.oid,
             is_sender_active=is_sender_active and not live.is_rotated and not live.is_revoked,
-            epoch=membership.groups[group.gid].epoch,
+            epoch=self._group.view().epoch,
             address_in=live.records.address_in,
             is_active_member=is_active_member,
             terms=self._terms,

@@ -160,6 +160,30 @@ async def test_shorter_chain_is_followed_back(model: ModelNode, tmp_path: Path) 
         assert slaves(replica) == {oid(1), oid(9)}
 
 
+async def test_node_that_is_behind_takes_no_revocation_back(model: ModelNode, tmp_path: Path) -> None:
+    model.mine(associated(1))
+    model.mine(revoked(1, epoch=2))
+    async with following(model, tmp_path) as replica:
+        newest = model.blocks.pop()
+        asked = len(model.asked)
+        await until(lambda: len(model.asked) >= asked + 4)
+        assert slaves(replica) == set()
+        model.blocks.append(newest)
+        await replica.wait_for_block(model.mine(associated(2)).number)
+        assert slaves(replica) == {oid(2)}
+
+
+async def test_node_that_is_behind_at_the_start_takes_nothing_back(model: ModelNode, tmp_path: Path) -> None:
+    model.mine(associated(1))
+    model.mine(revoked(1, epoch=2))
+    async with following(model, tmp_path):
+        pass
+    del model.blocks[-2:]
+    async with following(model, tmp_path) as replica:
+        assert slaves(replica) == set()
+        assert replica.membership.groups[GID].epoch == 2
+
+
 async def test_chain_replaced_while_closed_is_rolled_back_at_start(model: ModelNode, tmp_path: Path) -> None:
     for number in range(1, 6):
         model.mine(associated(number))

@@ -1,0 +1,162 @@
+"""A gateway's node that lies, stalls, or replays old state: it can withhold, and what was once seen stays seen."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from group_protocol.errors import Reason
+from group_protocol.messages import BUSY_BODY
+from group_protocol.tickets import MembershipState
+from tests.attacks.edge import Edge
+from tests.attacks.lying_node import LyingNode, master_behind_a_liar
+from tests.support.running_master import Device
+
+pytestmark = [pytest.mark.anvil, pytest.mark.network, pytest.mark.processes]
+
+SAME_LOOP = pytest.mark.asyncio(loop_scope="module")
+POLLS_S = 2.5
+"""Two polls of the chain and more, in which a lie would have been believed."""
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[Edge, LyingNode]]:
+    """One for all tests that leave the gateway alive."""
+    async with master_behind_a_liar(tmp_path_factory.mktemp("gateway")) as stage:
+        yield stage
+
+
+@pytest.fixture
+async def last_stage(tmp_path: Path) -> AsyncIterator[tuple[Edge, LyingNode]]:
+    async with master_behind_a_liar(tmp_path) as stage:
+        yield stage
+
+
+async def assert_revoked(edge: Edge, device: Device) -> None:
+    """Nothing is taken of it, and it is told why."""
+    device.code = None
+    assert (await device.open_session()).state is MembershipState.REVOKED
+    records = (await edge.master.state()).tables["records"]
+    ack = await device.send(device.record(seq=2), device.record(seq=3))
+    assert (ack.last_seq, ack.reason) == (1, Reason.NOT_A_MEMBER)
+    assert (await device.associate()).state is MembershipState.REVOKED
+    assert (await edge.master.state()).tables["records"] == records
+
+
+def forged_receipt(node: LyingNode, logs: list[Any], block: dict[str, Any]) -> None:
+    """Swallow transactions, and tell of a receipt that no block holds."""
+
+    def receipt(params: list[Any], _: Any) -> Any:
+        return {
+            "transactionHash": params[0],
+            "blockNumber": block["number"],
+            "blockHash": block["hash"],
+            "status": "0x1",
+            "gasUsed": "0x5208",
+            "contractAddress": None,
+            "logs": [log | {"transactionHash": params[0]} for log in logs],
+        }
+
+    node.lies["eth_getTransactionReceipt"] = receipt
+
+
+@SAME_LOOP
+@pytest.mark.parametrize("with_event", [False, True], ids=["without its event", "with another device's event"])
+async def test_receipt_of_a_transaction_that_never_was_makes_nobody_a_member(
+    stage: tuple[Edge, LyingNode], with_event: bool
+) -> None:
+    edge, node = stage
+    await edge.member()
+    newest = await node.ask_truth("eth_getBlockByNumber", "latest", False)
+    logs = await node.ask_truth("eth_getLogs", {"fromBlock": newest["number"], "toBlock": newest["number"]})
+    assert len(logs) == 1, "the member's Associated"
+    device = await edge.enrolled()
+    await node.ask_truth("evm_setAutomine", False)
+    forged_receipt(node, logs if with_event else [], newest)
+    async with edge.master.unchanged():
+        result = await device.associate()
+        assert result.state is not MembershipState.ACTIVE
+        assert (await device.send(device.record(seq=1))).reason is Reason.NOT_A_MEMBER
+    node.lies.clear()
+    await node.ask_truth("evm_mine")
+    await node.ask_truth("evm_setAutomine", True)
+
+
+@SAME_LOOP
+async def test_node_that_stalls_stops_no_member_and_admits_nobody(stage: tuple[Edge, LyingNode]) -> None:
+    edge, node = stage
+    member, newcomer = await edge.member(), await edge.enrolled()
+    node.is_stalling = True
+    assert (await newcomer.associate()).state is MembershipState.PENDING
+    assert (await member.send(member.record())).last_seq == 1
+    stream = await member.open_stream()
+    await stream.receive_ack()
+    await stream.socket.close()
+    assert (await newcomer.send(newcomer.record(seq=1))).reason is Reason.NOT_A_MEMBER
+    node.is_stalling = False
+    node.answer_the_stalled()
+
+
+@SAME_LOOP
+async def test_old_state_of_the_same_chain_takes_no_revocation_back(stage: tuple[Edge, LyingNode]) -> None:
+    """A shorter chain without a contradiction is a node that is behind, not a reorganisation."""
+    edge, node = stage
+    device = await edge.member()
+    await device.send(device.record())
+    old = await node.remember_newest()
+    await edge.master.ask("device.revoke", device=device.oid.hex())
+    before = (await edge.master.state()).group
+    node.stop_at(old)
+    await asyncio.sleep(POLLS_S)
+    assert (await edge.master.state()).group == before
+    await assert_revoked(edge, device)
+    node.lies.clear()
+
+
+@SAME_LOOP
+async def test_old_state_on_another_branch_takes_no_revocation_back(stage: tuple[Edge, LyingNode]) -> None:
+    """The chain is replaced by one without the revocation: the register has forgotten it, the master has not."""
+    edge, node = stage
+    device = await edge.member()
+    await device.send(device.record())
+    revoked_before = (await edge.master.ask("group.show"))["revoked"]
+    snapshot = await node.ask_truth("evm_snapshot")
+    await edge.master.ask("device.revoke", device=device.oid.hex())
+    await node.ask_truth("evm_revert", snapshot)
+    await node.ask_truth("anvil_mine", "0x5", "0x7")
+    while (await edge.master.ask("group.show"))["revoked"] != revoked_before:  # noqa: ASYNC110 - the replica tells nobody
+        await asyncio.sleep(0.1)
+    await assert_revoked(edge, device)
+    await asyncio.to_thread(edge.master.stop)
+    await asyncio.to_thread(edge.master.start)
+    assert (await edge.master.ask("group.show"))["revoked"] == revoked_before
+    await assert_revoked(edge, device)
+
+
+async def test_events_that_contradict_each_other_stop_the_gateway_and_change_nothing(
+    last_stage: tuple[Edge, LyingNode],
+) -> None:
+    """A second revocation of the same device, which the contract would never tell of."""
+    edge, node = last_stage
+    edge.master.may_report_errors = True  # the operator is to read of this one
+    member, leaver = await edge.member(), await edge.member()
+    await edge.master.ask("device.revoke", device=leaver.oid.hex())
+    newest = await node.ask_truth("eth_getBlockByNumber", "latest", False)
+    (revoked,) = await node.ask_truth("eth_getLogs", {"fromBlock": newest["number"], "toBlock": newest["number"]})
+    before = edge.master.read_tables()
+
+    def contradict(params: list[Any], told: Any) -> Any:
+        return [*told, revoked | {"blockNumber": params[0]["toBlock"], "logIndex": "0x63"}]
+
+    node.lies["eth_getLogs"] = contradict
+    await node.ask_truth("anvil_mine", "0x1")
+    while (await edge.ask("/data", member.seal_items(member.record(seq=1, epoch=1)).to_body())).status == 200:  # noqa: ASYNC110
+        await asyncio.sleep(0.2)
+    unit = member.seal_items(member.record(epoch=2))
+    for _ in range(2):
+        answer = await edge.ask("/data", unit.to_body())
+        assert (answer.status, answer.body) == (429, BUSY_BODY)
+    assert edge.master.read_tables() == before
