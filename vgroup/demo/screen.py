@@ -114,9 +114,9 @@ class Screen:
             self.line(f"  {mark} {markup}")
             return
         grid = Table.grid(padding=(0, 1, 0, 0))
-        grid.add_column(width=width, justify="right")
+        grid.add_column(width=width)
         grid.add_column()
-        grid.add_row(mark, Text.from_markup(markup))
+        grid.add_row(f"  {mark}", Text.from_markup(markup))
         self._console.print(grid)
 
     def show(self, renderable: RenderableType) -> None:
