@@ -18,12 +18,12 @@ from group_protocol.identifiers import (
 )
 
 PARSERS = [
-    (parse_address, 20),
-    (parse_group_id, 16),
-    (parse_object_id, 16),
-    (parse_session_id, 16),
-    (parse_signature, 64),
-    (parse_token, 64),
+    (parse_address, 20, "address"),
+    (parse_group_id, 16, "gid"),
+    (parse_object_id, 16, "oid"),
+    (parse_session_id, 16, "sid"),
+    (parse_signature, 64, "signature"),
+    (parse_token, 64, "token"),
 ]
 PAPER_PUBLIC_KEY = bytes.fromhex(
     "0494fe008e4f92d91490699b2446b5eba94b1c8994ada07a98fc38444bea05c8d7"
@@ -32,17 +32,19 @@ PAPER_PUBLIC_KEY = bytes.fromhex(
 """The paper's figure 11, once two reading errors of its scan are mended."""
 
 
-@pytest.mark.parametrize(("parse", "length"), PARSERS)
-def test_identifier_of_its_own_length_passes_unchanged(parse: Callable[[bytes], bytes], length: int) -> None:
+@pytest.mark.parametrize(("parse", "length", "_name"), PARSERS)
+def test_identifier_of_its_own_length_passes_unchanged(
+    parse: Callable[[bytes], bytes], length: int, _name: str
+) -> None:
     assert parse(bytes(range(length))) == bytes(range(length))
 
 
-@pytest.mark.parametrize(("parse", "length"), PARSERS)
+@pytest.mark.parametrize(("parse", "length", "name"), PARSERS)
 @pytest.mark.parametrize("difference", [-1, 1, -16])
 def test_identifier_of_another_length_raises_decoding_error(
-    parse: Callable[[bytes], bytes], length: int, difference: int
+    parse: Callable[[bytes], bytes], length: int, name: str, difference: int
 ) -> None:
-    with pytest.raises(DecodingError, match=str(length)):
+    with pytest.raises(DecodingError, match=f"^{name} has {length + difference} bytes, not {length}$"):
         parse(bytes(length + difference))
 
 

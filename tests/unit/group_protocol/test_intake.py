@@ -153,8 +153,9 @@ def test_payload_of_exactly_the_largest_size_is_taken() -> None:
 
 def test_lookups_are_asked_for_what_may_be_there_only() -> None:
     checkpoint = make_checkpoint(make_checkpointed(2))
-    items: list[Item] = [make_signed(0), make_signed(4), make_checkpointed(5), make_signed(6), checkpoint]
-    assert seqs_to_look_up(DeviceState(5, 5), items) == [4, 5]
+    signed = [make_signed(at) for at in (0, 1, 4, 6)]
+    items: list[Item] = [*signed[:3], make_checkpointed(5), signed[3], checkpoint]
+    assert seqs_to_look_up(DeviceState(5, 5), items) == [1, 4, 5]
     assert seqs_to_look_up(NEW, items) == []
 
 
@@ -163,6 +164,23 @@ def test_repeated_record_is_acknowledged_and_not_accepted_again() -> None:
     assert [accepted.record.seq for accepted in intake.records] == [2]
     assert intake.repetitions == 1
     assert intake.state == DeviceState(2, 2)
+
+
+def test_every_repetition_of_a_frame_is_counted() -> None:
+    record = make_checkpointed(2)
+    checkpoint = make_checkpoint(record)
+    assert take([GOOD, GOOD, GOOD, record, checkpoint, checkpoint, checkpoint]).repetitions == 4
+
+
+def test_record_is_verified_by_the_key_of_its_epoch() -> None:
+    by_epoch = {1: DEVICE_KEY.address, 2: STRANGER_KEY.address}
+    assert take([GOOD], NEW, replace(RULES, address_in=by_epoch.__getitem__)).refusal is None
+
+
+def test_refusal_tells_the_log_what_was_wrong() -> None:
+    refusal = take([make_signed(3)], DeviceState(5, 5)).refusal
+    assert refusal is not None
+    assert refusal.detail == "record 3 comes after 5"
 
 
 def test_record_signed_again_under_another_epoch_is_a_repetition() -> None:

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -128,3 +129,25 @@ def test_seq_beyond_its_bound_is_refused() -> None:
 def test_uniform_answers_are_json_documents_with_a_stable_code() -> None:
     assert json.loads(REFUSAL_BODY)["error"]["code"] == "refused"
     assert json.loads(BUSY_BODY)["error"]["code"] == "busy"
+
+
+def test_cookie_comes_back_with_m1_and_has_32_bytes() -> None:
+    m1 = run_exchange().m1
+    assert KeysSessionRequest.from_body(replace(m1, cookie=bytes(range(32))).to_body()).cookie == bytes(range(32))
+    for length in (0, 31, 33):
+        with pytest.raises(DecodingError):
+            KeysSessionRequest.from_body(replace(m1, cookie=bytes(length)).to_body())
+
+
+def test_known_gid_of_16_bytes_comes_back_with_m1() -> None:
+    m1 = run_exchange().m1
+    assert KeysSessionRequest.from_body(replace(m1, gid=bytes(range(16))).to_body()).gid == bytes(range(16))
+
+
+def test_answer_is_bounded_by_its_path() -> None:
+    answer = SealedAnswer(bytes(7_000))
+    with pytest.raises(DecodingError, match="more than"):
+        SealedAnswer.from_body(answer.to_body())
+    assert SealedAnswer.from_body(answer.to_body(), max_bytes=20_000) == answer
+    with pytest.raises(DecodingError, match="more than 5 "):
+        SealedAnswer.from_body(answer.to_body(), max_bytes=5)

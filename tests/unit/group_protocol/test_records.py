@@ -76,6 +76,11 @@ def test_unknown_kind_of_item_raises_decoding_error(kind: int) -> None:
         decode_items(bytes([kind]) + encode_items([SIGNED])[1:])
 
 
+def test_each_kind_of_item_may_be_the_last() -> None:
+    for item in ALL:
+        assert decode_items(encode_items([item])) == [item]
+
+
 def test_byte_after_the_last_item_raises_decoding_error() -> None:
     with pytest.raises(DecodingError):
         decode_items(encode_items(ALL) + b"\x00")

@@ -110,6 +110,14 @@ def test_value_of_another_width_or_range_raises_local_error(struct_type: StructT
                 struct_type.hash(*values[:index], bad, *values[index + 1 :])
 
 
+def test_type_of_every_kind_of_member_hashes_as_eip_712_says() -> None:
+    made = StructType("Mixed(bytes32 a,bytes16 b,address c,uint64 d)")
+    values = (bytes(range(32)), bytes(range(16)), bytes(range(20)), 7)
+    words = (values[0], values[1] + bytes(16), bytes(12) + values[2], bytes(31) + b"\x07")
+    assert made.hash(*values) == keccak(keccak(text=made.type_string) + b"".join(words))
+    assert made.type_string == "Mixed(bytes32 a,bytes16 b,address c,uint64 d)"
+
+
 def test_token_of_another_length_raises_local_error() -> None:
     with pytest.raises(LocalProtocolError):
         TypedDataDomain(IDENTITY).association_digest(GroupId(bytes(16)), Token(bytes(63)), 0)
