@@ -9,6 +9,7 @@ from rich.console import Console
 
 from benchmarks.load.report import print_outcomes, run_load, write_outcomes
 from benchmarks.machine import describe_machine, source_root
+from benchmarks.markdown import LOAD, SPEED, write_page
 from benchmarks.profiles import FOLDER, write_profiles
 from benchmarks.results_file import write_samples, write_table
 from benchmarks.speed import measure_all, tabulate
@@ -25,7 +26,7 @@ def run_speed(console: Console, results: Path, rounds_divisor: int) -> None:
     rows = tabulate(collected)
     print_rows(console, "CPU time, scaled to 26 µs for one secp256k1 signature; bytes as they are", rows)
     write_samples(results / "speed_samples.json", collected, machine)
-    write_table(results / "speed.json", rows, machine)
+    write_table(results / SPEED, rows, machine)
 
 
 def run_load_part(console: Console, results: Path, divisor: int) -> None:
@@ -34,7 +35,7 @@ def run_load_part(console: Console, results: Path, divisor: int) -> None:
     print_machine(console, machine)
     outcomes = run_load(lambda line: console.print(f"  {line}", style="dim"), divisor=divisor)
     print_outcomes(console, outcomes)
-    write_outcomes(results / "load.json", outcomes, machine)
+    write_outcomes(results / LOAD, outcomes, machine)
 
 
 def main(arguments: list[str]) -> int:
@@ -56,6 +57,7 @@ def main(arguments: list[str]) -> int:
         write_profiles(chosen.results / FOLDER)
     if "load" in parts:
         run_load_part(console, chosen.results, 10 if chosen.quick else 1)
+    write_page(chosen.results)
     console.print(f"{time.monotonic() - began_s:.0f} s; results in {chosen.results.name}/")
     return 0
 

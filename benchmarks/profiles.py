@@ -34,6 +34,11 @@ def _payload() -> Callable[[], object]:
     return lambda: encode_readings(readings)
 
 
+def _join_over_http() -> Callable[[], object]:
+    probe = http_join_probe(Suite.H1)
+    return lambda: probe.run(25)
+
+
 PROFILED: Final[Mapping[str, tuple[Callable[[], Callable[[], object]], int]]] = {
     "association_request": (preparing.association_call, 2_000),
     "signed_record": (preparing.signed_record_call, 2_000),
@@ -43,11 +48,6 @@ PROFILED: Final[Mapping[str, tuple[Callable[[], Callable[[], object]], int]]] = 
     "join_E1": (lambda: _join(Suite.E1), 150),
     "25_joins_H1_with_HTTP": (_join_over_http, 2),
 }
-
-
-def _join_over_http() -> Callable[[], object]:
-    probe = http_join_probe(Suite.H1)
-    return lambda: probe.run(25)
 
 
 def profile(call: Callable[[], object], times: int) -> str:

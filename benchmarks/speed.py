@@ -17,7 +17,7 @@ GROUPS: Final[Mapping[str, Callable[[], list[Probe]]]] = {
     "join": joins.join_probes,
     "join over HTTP": http_joins.http_join_probes,
 }
-ROUNDS: Final = {"association": 15, "record": 15, "payload": 10, "join": 8, "join over HTTP": 6}
+ROUNDS: Final = {"association": 15, "record": 15, "payload": 10, "join": 6, "join over HTTP": 4}
 PROCESSES: Final = 3
 """Fresh processes for each group: where memory and hash seed fall differs from one to the next."""
 

@@ -44,7 +44,9 @@ async def serve(folder: Path, settings: dict[str, int]) -> None:
 
 
 async def _make_codes(service: MasterService, count: int) -> list[str]:
-    made = [await invite(service.context, f"bed {at}", "127.0.0.1", 3000, _CODE_LIFETIME_S) for at in range(count)]
+    made = await asyncio.gather(
+        *(invite(service.context, f"bed {at}", "127.0.0.1", 3000, _CODE_LIFETIME_S) for at in range(count))
+    )
     return [invitation.pairing.code.hex() for invitation in made]
 
 

@@ -50,6 +50,7 @@ def _cells(outcome: Outcome) -> tuple[str, ...]:
         f"{outcome.factor:.1f} ×",
         f"{outcome.told_to_wait} ({outcome.joins_beside} joined)",
         f"{answers} in {outcome.answers['milliseconds'] / 1_000:.0f} s",
-        f"{memory.before:.0f}, peak {memory.peak:.0f}, after {memory.after:.0f}",
+        f"{memory.before:.0f}, peak {memory.peak:.0f}, after {memory.after:.0f}"
+        + ("" if memory.again is None else f", again {memory.again:.0f}"),
         f"peak {memory.half_open_peak}, after {memory.half_open_after}",
     )
