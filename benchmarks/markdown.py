@@ -38,9 +38,8 @@ def _speed(document: dict[str, Any]) -> str:
 
 def _load(document: dict[str, Any]) -> str:
     lines = [
-        f"## Load\n\n{_machine(document['machine'])}\n",
-        "| attack | join in quiet | beside | factor | told to wait | attacker got | RSS before, peak, after (again), MiB |"
-        " half open: peak, after |",
+        f"## Load\n\n{_machine(document['machine'])} RSS: before, peak, after (again).\n",
+        "| attack | join in quiet | beside | factor | told to wait | attacker got | RSS, MiB | half open: peak, after |",
         "|---|---:|---:|---:|---:|---|---|---|",
     ]
     for one in document["scenarios"]:

@@ -8,8 +8,11 @@ import pytest
 from benchmarks.core_join import CoreMaster, CoreSlave
 from benchmarks.joins import body_bytes, new_key
 from benchmarks.load.attacks import NESTED, hostile_payloads
+from benchmarks.load.report import write_outcomes
+from benchmarks.load.scenarios import Memory, Outcome
 from benchmarks.load.wire import loopback_address, post_bytes
 from benchmarks.machine import describe_machine
+from benchmarks.markdown import LOAD, PAGE, SPEED, write_page
 from benchmarks.preparing import checkpointed_record_call, signed_record_call
 from benchmarks.profiles import profile
 from benchmarks.results_file import write_samples, write_table
@@ -90,3 +93,20 @@ def test_profile_names_functions_without_folders() -> None:
     text = profile(signed_record_call(), 3)
     assert "records.py" in text
     assert str(Path.cwd()) not in text
+
+
+def test_page_is_written_from_the_results_that_there_are(tmp_path: Path) -> None:
+    write_table(tmp_path / SPEED, [Row("signed record", 1.19, 1.17, 1.2, "×", 1.6)], describe_machine())
+    memory = Memory(103.0, 110.0, 109.0, again=109.0, half_open_peak=1_024)
+    outcome = Outcome("flood", 20.0, 50.0, 90.0, 7, 3, {"429": 9, "milliseconds": 2_000}, memory, joins_afterwards=True)
+    write_outcomes(tmp_path / LOAD, [outcome], describe_machine())
+    write_page(tmp_path)
+    page = (tmp_path / PAGE).read_text("utf-8")
+    assert "| signed record | 1.19 × | 1.17–1.20 | ≤ 1.60 | met |" in page
+    assert "| flood | 20 ms | 50 ms | 2.5 × | 3 (7 joined) | 9 429 in 2 s | 103, 110, 109 (109) | 1024, 0 |" in page
+
+
+def test_factor_of_a_scenario_in_which_nobody_joined_is_infinite() -> None:
+    outcome = Outcome("flood", 20.0, 0.0, 0.0, 0, 3, {"milliseconds": 1}, Memory(1.0, 1.0), joins_afterwards=True)
+    assert outcome.factor == float("inf")
+    assert outcome.as_json()["factor"] is None
