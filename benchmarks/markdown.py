@@ -39,7 +39,7 @@ def _speed(document: dict[str, Any]) -> str:
 def _load(document: dict[str, Any]) -> str:
     lines = [
         f"## Load\n\n{_machine(document['machine'])} RSS: before, peak, after (again).\n",
-        "| attack | join in quiet | beside | factor | told to wait | attacker got | RSS, MiB | half open: peak, after |",
+        "| attack | join in quiet | beside | factor | told to wait | attacker got | RSS MiB | half open: peak, end |",
         "|---|---:|---:|---:|---:|---|---|---|",
     ]
     for one in document["scenarios"]:
