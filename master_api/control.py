@@ -85,13 +85,20 @@ class Control:
             wish = AssociationRequest(group.gid, call.token, call.request, call.deadline_unix_s)
             try:
                 receipt = await self._context.calls.run(live.oid, lambda: self._send_association(live, wish))
-            except RefusedError:
+            except RefusedError as exc:
                 if self._state(live) is not MembershipState.ACTIVE:
+                    if exc.reason is Reason.OBJECT_ID_IN_USE and await self._is_in_register(live):
+                        return self._pending_result()
                     raise
             else:
                 if receipt is None:
                     return self._pending_result()
         return await self._active_result(live)
+
+    async def _is_in_register(self, live: LiveSession) -> bool:
+        """Whether somebody else sent the device's request first: anyone may relay it. Its event is on its way here."""
+        view = await self._context.registry.fetch_object(self._context.group.require().gid, live.oid)
+        return view is not None and view.account == live.address and view.state is ObjectState.SLAVE
 
     def _check_association(self, live: LiveSession, call: AssociationCall) -> None:
         """What the contract would check at the master's cost."""

@@ -1,6 +1,7 @@
 """A gateway's node that lies, stalls, or replays old state: it can withhold, and what was once seen stays seen."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -8,15 +9,21 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from chain_gateway.composition import open_registry
+from chain_gateway.config import GatewayConfig
 from group_protocol.errors import Reason
 from group_protocol.messages import BUSY_BODY
+from group_protocol.ports import AssociationRequest
 from group_protocol.tickets import MembershipState
 from tests.attacks.edge import Edge
 from tests.attacks.lying_node import LyingNode, master_behind_a_liar
+from tests.support.anvil import write_key
 from tests.support.running_master import Device
 
 pytestmark = [pytest.mark.anvil, pytest.mark.network, pytest.mark.processes]
 
+SECOND_RICH_KEY = "59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d"
+"""The second account of the mnemonic that anvil gives ether to. Known to everybody."""
 SAME_LOOP = pytest.mark.asyncio(loop_scope="module")
 POLLS_S = 2.5
 """Two polls of the chain and more, in which a lie would have been believed."""
@@ -83,6 +90,31 @@ async def test_receipt_of_a_transaction_that_never_was_makes_nobody_a_member(
     node.lies.clear()
     await node.ask_truth("evm_mine")
     await node.ask_truth("evm_setAutomine", True)
+
+
+@SAME_LOOP
+async def test_front_run_association_makes_the_same_device_a_member_and_nobody_else(
+    stage: tuple[Edge, LyingNode], tmp_path: Path
+) -> None:
+    """Somebody sees the request in the node's pool and sends it first, from an account of his own."""
+    edge, node = stage
+    device = await edge.enrolled()
+    call = device.association()
+    config = GatewayConfig(
+        tmp_path / "thief",
+        url=node.target,
+        relayer_key_file=write_key(tmp_path / "thief.key", SECOND_RICH_KEY),
+        contract=device.ticket.contract,
+    )
+    async with open_registry(config, time.time) as thief:
+        await thief.associate(AssociationRequest(device.gid, call.token, call.request, call.deadline_unix_s))
+    while (result := await device.ask_control("/assoc", call.encode())).state is MembershipState.PENDING:  # noqa: ASYNC110
+        await asyncio.sleep(0.1)  # as a slave does
+    assert (result.state, result.reason) == (MembershipState.ACTIVE, Reason.NONE)
+    devices = {row["oid"]: row["state"] for row in (await edge.master.ask("device.list"))["devices"]}
+    assert devices[device.oid.hex()] == "ACTIVE"
+    assert (await edge.master.ask("group.show"))["slaves"] <= len(devices), "nobody else is a member"
+    assert (await device.send(device.record())).last_seq == 1
 
 
 @SAME_LOOP
