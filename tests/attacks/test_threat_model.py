@@ -16,7 +16,7 @@ CONTROLS = {
 """They show that what is honest goes through."""
 
 
-def tests_in(path: Path) -> set[str]:
+def find_tests(path: Path) -> set[str]:
     tree = ast.parse(path.read_text("utf-8"))
     functions = (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
     return {node.name for node in functions if node.name.startswith("test_")}
@@ -24,7 +24,7 @@ def tests_in(path: Path) -> set[str]:
 
 def test_every_test_that_the_page_names_exists() -> None:
     assert len(NAMED) > 50
-    missing = [f"{path}::{name}" for path, name in NAMED if name not in tests_in(ROOT / path)]
+    missing = [f"{path}::{name}" for path, name in NAMED if name not in find_tests(ROOT / path)]
     assert missing == []
 
 
@@ -33,7 +33,7 @@ def test_every_attack_is_on_the_page() -> None:
         f"tests/attacks/{path.name}::{name}"
         for path in Path(__file__).parent.glob("test_*.py")
         if path.name != OWN
-        for name in tests_in(path) - CONTROLS
+        for name in find_tests(path) - CONTROLS
     }
     assert attacks - {f"{path}::{name}" for path, name in NAMED} == set()
 
