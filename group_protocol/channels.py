@@ -154,19 +154,19 @@ class _Seen:
 class RequestReceiver:
     """The master's end of control or data: each request is taken once, a repeated one gets its answer again (§5.2)."""
 
-    __slots__ = ("_highest_seq", "_opener", "_sealer", "_seen")
+    __slots__ = ("_lowest_seq", "_opener", "_sealer", "_seen")
 
     def __init__(self, sealer: KeyRatchet, opener: KeyRatchet, *, first_seq: int) -> None:
         self._sealer = sealer
         self._opener = opener
-        self._highest_seq = first_seq - 1
+        self._lowest_seq = first_seq
         self._seen: dict[int, _Seen] = {}
 
     def open_request(self, request: SealedRequest) -> OpenedRequest | RepeatedRequest:
         """Open a new request, or find the answer of one seen before.
 
         Raises:
-            ReplayError: Its seq was used for other bytes or lies behind the window.
+            ReplayError: Its seq was used for other bytes, or lies behind the window or before the channel's first.
             BusyError: The same request is being processed now.
             VerificationError: It does not open; nothing has changed.
         """
@@ -177,7 +177,7 @@ class RequestReceiver:
             if seen.answer is None:
                 raise BusyError("the same request is being processed")
             return RepeatedRequest(seen.answer)
-        if request.seq <= self._highest_seq - REPLAY_WINDOW:
+        if request.seq < self._lowest_seq:
             raise ReplayError("seq lies behind the window")
         plaintext = self._opener.open(request.seq, request.sealed)
         self._remember(request)
@@ -185,10 +185,10 @@ class RequestReceiver:
 
     def _remember(self, request: SealedRequest) -> None:
         self._seen[request.seq] = _Seen(sha256(request.sealed), None)
-        if request.seq > self._highest_seq:
-            self._highest_seq = request.seq
-            lowest = request.seq - REPLAY_WINDOW
-            for seq in [seq for seq in self._seen if seq <= lowest]:
+        lowest_seq = request.seq - REPLAY_WINDOW + 1
+        if lowest_seq > self._lowest_seq:
+            self._lowest_seq = lowest_seq
+            for seq in [seq for seq in self._seen if seq < lowest_seq]:
                 del self._seen[seq]
 
     def seal_answer(self, seq: int, plaintext: bytes) -> SealedAnswer:
@@ -199,7 +199,7 @@ class RequestReceiver:
             ReplayError: The slave's later requests took the window or the key generation past it meanwhile (§5.2).
         """
         seen = self._seen.get(seq)
-        if seq <= self._highest_seq - REPLAY_WINDOW:
+        if seq < self._lowest_seq:
             raise ReplayError("the window has passed the request before it was answered")
         if seen is None or seen.answer is not None:
             raise LocalProtocolError(f"request {seq} waits for no answer")

@@ -90,13 +90,6 @@ def test_first_control_request_follows_the_ticket() -> None:
     assert run_exchange().slave_session.control.seal_request(b"").seq == 1
 
 
-def test_control_request_with_seq_zero_is_refused() -> None:
-    exchange = run_exchange()
-    request = exchange.slave_session.control.seal_request(b"")
-    with pytest.raises(VerificationError):
-        exchange.master_session.control.open_request(replace(request, seq=0))
-
-
 def test_repeated_request_gets_the_same_answer_and_is_not_opened_again() -> None:
     exchange = run_exchange()
     request = exchange.slave_session.data.seal_request(b"question")
@@ -146,6 +139,56 @@ def test_window_remembers_no_more_than_its_size() -> None:
         exchange.master_session.data.open_request(exchange.slave_session.data.seal_request(b""))
         exchange.master_session.data.seal_answer(number, b"")
     assert len(exchange.master_session.data._seen) == REPLAY_WINDOW
+
+
+def test_seq_of_m3_is_no_request_on_control() -> None:
+    """M4 was sealed under seq 0: an answer to such a request would use its nonce a second time."""
+    exchange = run_exchange()
+    exchange.slave_session.control._next_seq = 0
+    with pytest.raises(ReplayError):
+        exchange.master_session.control.open_request(exchange.slave_session.control.seal_request(b"M5"))
+
+
+def test_answer_at_the_edge_of_the_window_is_sealed_and_beyond_it_a_replay_error() -> None:
+    exchange = run_exchange()
+    sender, receiver = exchange.slave_session.data, exchange.master_session.data
+    requests = [sender.seal_request(b"%d" % number) for number in range(REPLAY_WINDOW + 1)]
+    for request in requests:
+        receiver.open_request(request)
+    with pytest.raises(ReplayError):
+        receiver.seal_answer(0, b"too late")
+    assert sender.open_answer(1, receiver.seal_answer(1, b"in time")) == b"in time"
+
+
+def test_request_that_fills_a_gap_leaves_the_window_where_it_is() -> None:
+    exchange = run_exchange()
+    sender, receiver = exchange.slave_session.data, exchange.master_session.data
+    requests = [sender.seal_request(b"%d" % number) for number in range(REPLAY_WINDOW)]
+    for request in (requests[-1], requests[5], requests[0]):
+        assert isinstance(receiver.open_request(request), OpenedRequest)
+        with pytest.raises(BusyError):
+            receiver.open_request(request)
+
+
+def test_abandoning_what_is_unknown_or_answered_changes_nothing() -> None:
+    exchange = run_exchange()
+    receiver = exchange.master_session.data
+    request = exchange.slave_session.data.seal_request(b"question")
+    receiver.abandon_request(0)
+    receiver.open_request(request)
+    answer = receiver.seal_answer(0, b"answer")
+    receiver.abandon_request(0)
+    assert receiver.open_request(request) == RepeatedRequest(answer)
+
+
+@pytest.mark.parametrize("length", [8, 9])
+def test_stream_message_with_a_seq_and_no_whole_tag_is_a_verification_error(length: int) -> None:
+    with pytest.raises(VerificationError):
+        run_exchange().master_session.stream_in.open(bytes(length))
+
+
+def test_stream_opening_of_nothing_but_sid_and_seq_is_split() -> None:
+    assert parse_stream_opening(SID + bytes(8)) == (SID, bytes(8))
 
 
 def test_forged_request_changes_nothing() -> None:
