@@ -14,6 +14,7 @@ from group_protocol.frames import (
     decode_slave_frame,
     encode_frame,
 )
+from group_protocol.limits import FRAME_MAX_BYTES
 from group_protocol.records import encode_items
 from tests.support.records import make_checkpoint, make_checkpointed, make_signed
 
@@ -146,3 +147,14 @@ def test_frame_longer_than_the_limit_is_neither_encoded_nor_decoded() -> None:
         encode_frame(Items((record,) * 4))
     with pytest.raises(DecodingError):
         decode_slave_frame(b"\x02" + encode_items([record] * 4))
+
+
+def test_frame_of_exactly_the_largest_size_passes_and_a_longer_one_does_not() -> None:
+    room = FRAME_MAX_BYTES - len(encode_frame(Items((make_signed(1, payload=b""),))))
+    largest = encode_frame(Items((make_signed(1, payload=bytes(room)),)))
+    assert len(largest) == FRAME_MAX_BYTES
+    assert isinstance(decode_slave_frame(largest), Items)
+    with pytest.raises(DecodingError):
+        decode_slave_frame(largest + b"\x00")
+    with pytest.raises(LocalProtocolError):
+        encode_frame(Items((make_signed(1, payload=bytes(room + 1)),)))

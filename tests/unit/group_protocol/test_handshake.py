@@ -345,6 +345,15 @@ def test_cookie_for_another_peer_m1_or_time_is_invalid() -> None:
     assert not CookieJar(b"x" * 32).is_valid("192.0.2.1", good, 1_000)
 
 
+def test_cookie_is_good_in_the_first_minute_of_a_clock_that_begins_at_zero() -> None:
+    jar = CookieJar(bytes(32))
+    m1 = make_slave().start()
+    good = replace(m1, cookie=jar.challenge("192.0.2.1", m1, 5).cookie)
+    assert jar.is_valid("192.0.2.1", good, 5)
+    assert jar.is_valid("192.0.2.1", good, 119)
+    assert not jar.is_valid("192.0.2.1", good, 120)
+
+
 def test_second_cookie_challenge_is_unexpected() -> None:
     slave = make_slave()
     slave.start()
