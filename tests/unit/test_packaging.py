@@ -45,6 +45,7 @@ EXTRAS_OF = {
     "contracts": ["build"],
     "measure": ["measure"],
     "vgroup": ["demo"],
+    "benchmarks": ["dev"],
     "tests": ["dev"],
     "tools": ["dev"],
 }
