@@ -90,6 +90,27 @@ def figure8_command(  # noqa: PLR0913 - as above
     figure8(wishes, out, settings, overlay or [], requires_idle=requires_idle)
 
 
+@app.command("traffic")
+def traffic_command(
+    *,
+    suite: Annotated[str, typer.Option(help="Key exchange of our slave: E1, or H1 (with ML-KEM).")] = "E1",
+    uses_tshark: Annotated[
+        bool, typer.Option("--tshark/--no-tshark", help="Listen with tshark if it is installed, or with our own proxy.")
+    ] = True,
+    interface: Annotated[
+        str, typer.Option(help="Listen to others on this interface, instead of our own exchange.")
+    ] = "",
+    port: Annotated[int, typer.Option(help="With --interface: the master's TCP port.", min=1, max=65_535)] = 3000,
+    seconds: Annotated[int, typer.Option(help="With --interface: how long.", min=1)] = 30,
+    out: Out = DEFAULT_OUT,
+) -> None:
+    """Figures 9 to 13: packets, fields and bytes of a real exchange, and what a listener learns."""
+    from measure.commands import traffic  # noqa: PLC0415 - as above
+    from measure.traffic.experiment import TrafficSettings  # noqa: PLC0415 - as above
+
+    traffic(out, TrafficSettings(suite, uses_tshark, interface, port, seconds))
+
+
 def _wishes(
     name: str, meter: Path | None, meter_offset_s: float, meter_step_s: float, *, busy_core: tuple[float | None, str]
 ) -> "ProbeWishes":

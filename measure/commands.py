@@ -8,7 +8,7 @@ from measure.figure8.plots import draw_figure8
 from measure.figure8.run import Figure8Settings, run_figure8
 from measure.figure8.tables import all_tables as figure8_tables
 from measure.machine import describe_machine
-from measure.probes.finding import ProbeWishes, look_for_probes
+from measure.probes.finding import NO_PROBE, ProbeWishes, look_for_probes
 from measure.report.files import make_folder
 from measure.results import Results, read_results
 from measure.session import finish, make_consoles, open_bench, probes_table
@@ -16,6 +16,7 @@ from measure.table2.experiment import run_table2
 from measure.table2.plots import draw_table2
 from measure.table2.run import Table2Settings
 from measure.table2.tables import all_tables
+from measure.traffic.experiment import TrafficSettings, run_traffic
 from system_ports.randomness import SystemRandom
 
 
@@ -47,6 +48,14 @@ def figure8(
     if others:
         plots["figure8.overlay"] = draw_figure8([results, *others])
     finish(bench, out, results, figure8_tables(results), plots)
+
+
+def traffic(out: Path, settings: TrafficSettings) -> None:
+    """Figures 9 to 13."""
+    make_folder(out)
+    bench = open_bench(ProbeWishes(NO_PROBE))
+    results, tables, plots = run_traffic(bench.machine, bench.checks, settings, bench.progress)
+    finish(bench, out, results, tables, plots)
 
 
 def require_experiment(results: Results, experiment: str, path: Path) -> Results:
