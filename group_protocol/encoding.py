@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Final, NoReturn
 
 from group_protocol.errors import DecodingError
+from group_protocol.limits import JSON_INTEGER_MAX
 
 _U16: Final = struct.Struct(">H")
 _U32: Final = struct.Struct(">I")
@@ -115,7 +116,7 @@ def _refuse_number(_text: str) -> NoReturn:
 
 def _parse_unsigned(text: str) -> int:
     # 16 digits hold 2^53 - 1; the check comes before int() so that a long number costs nothing.
-    if text.startswith("-") or len(text) > 16:
+    if text.startswith("-") or len(text) > 16 or int(text) > JSON_INTEGER_MAX:
         raise DecodingError("integer out of range")
     return int(text)
 

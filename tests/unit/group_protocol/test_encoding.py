@@ -106,3 +106,14 @@ def test_unknown_extension_is_passed_over_and_a_critical_one_refused() -> None:
 def test_extensions_cut_short_or_out_of_order_are_refused(raw: bytes) -> None:
     with pytest.raises(DecodingError):
         Reader(raw).extensions()
+
+
+def test_integer_beyond_what_every_json_library_keeps_exact_is_refused() -> None:
+    assert parse_json_object(b'{"a":9007199254740991}', max_bytes=100) == {"a": 2**53 - 1}
+    for number in (b"9007199254740992", b"10000000000000000", b"-1"):
+        with pytest.raises(DecodingError):
+            parse_json_object(b'{"a":' + number + b"}", max_bytes=100)
+
+
+def test_extension_of_type_zero_is_passed_over() -> None:
+    Reader(bytes.fromhex("0000 0001 ff 0001 0000")).extensions()

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from group_protocol.channels import Channel, Direction
 from group_protocol.crypto.aead import Aead
 from group_protocol.crypto.keys import PrivateKey
 from group_protocol.errors import (
@@ -14,9 +15,11 @@ from group_protocol.errors import (
 )
 from group_protocol.handshake import CookieJar, MasterPolicy, SlaveState
 from group_protocol.handshake.master import MasterState
-from group_protocol.identifiers import GroupId
+from group_protocol.identifiers import GroupId, ObjectId
 from group_protocol.messages import CookieChallenge, KeysSessionRequest, SealedAnswer, SealedRequest
 from group_protocol.suites import Suite
+from group_protocol.tickets import Ticket
+from group_protocol.tokens import issue_token
 from tests.support.handshakes import (
     CODE,
     GID,
@@ -263,6 +266,43 @@ def test_ticket_with_another_group_object_or_token_is_refused(name: str) -> None
     _, m4 = master.admit(replace(ticket, **{name: flip(getattr(ticket, name), 7)}))  # type: ignore[arg-type] # a byte field
     with pytest.raises(VerificationError):
         slave.receive_ticket(m4)
+
+
+def receive_forged_ticket(ticket: Ticket, gid: GroupId | None) -> Ticket:
+    """Let a slave that knows ``gid`` take a ticket that its own master sealed for it, whatever it says."""
+    slave = make_slave(gid=gid)
+    master, m2 = answer_m1(slave.start())
+    master.receive_identity(receive_m2(slave, m2))
+    keys = master._secrets.session_keys(m2.aead, m2.sid, master._th2, master._identity_plaintext)
+    return slave.receive_ticket(SealedAnswer(keys.ratchet(Direction.M2S, Channel.CONTROL).seal(0, ticket.encode())))
+
+
+def test_ticket_of_the_known_group_is_taken() -> None:
+    assert receive_forged_ticket(make_ticket(), GID) == make_ticket()
+
+
+@pytest.mark.parametrize("what", ["group", "object", "address"])
+def test_ticket_with_a_good_token_of_another_group_object_or_address_is_refused(what: str) -> None:
+    ticket = make_ticket()
+    if what == "group":
+        gid = GroupId(b"another group..!")
+        forged = replace(ticket, gid=gid, token=issue_token(MASTER_KEY, gid, ticket.address))
+    elif what == "object":
+        oid = ObjectId(b"another object.!")
+        forged = replace(ticket, oid=oid, token=issue_token(MASTER_KEY, GID, ticket.address, oid=oid))
+    else:
+        address = STRANGER_KEY.address
+        forged = replace(ticket, address=address, token=issue_token(MASTER_KEY, GID, address, oid=ticket.oid))
+    with pytest.raises(VerificationError, match="another (device|group)"):
+        receive_forged_ticket(forged, GID)
+
+
+def test_second_admission_is_a_local_error() -> None:
+    exchange = run_exchange()
+    with pytest.raises(LocalProtocolError):
+        exchange.master.admit(make_ticket())
+    with pytest.raises(LocalProtocolError):
+        exchange.master.verify_pairing(CODE)
 
 
 def test_ticket_for_another_device_is_a_local_error_of_the_master() -> None:

@@ -35,9 +35,10 @@ def test_key_of_the_papers_figure_11_is_a_point() -> None:
     assert len(derive_address(PAPER_KEY)) == 20
 
 
-def test_compressed_key_parses_to_the_same_65_bytes() -> None:
-    compressed = bytes([2 + (PAPER_KEY[-1] & 1)]) + PAPER_KEY[1:33]
-    assert parse_public_key(compressed) == PAPER_KEY
+@pytest.mark.parametrize("number", range(1, 9))
+def test_compressed_key_parses_to_the_same_65_bytes(number: int) -> None:
+    key = PrivateKey.from_secret(number.to_bytes(32, "big")).public_key
+    assert parse_public_key(bytes([2 + (key[-1] & 1)]) + key[1:33]) == key
 
 
 @pytest.mark.parametrize(
