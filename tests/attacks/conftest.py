@@ -38,6 +38,8 @@ def ward(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MasterProcess]:
 async def edge(ward: MasterProcess) -> AsyncIterator[Edge]:
     async with aiohttp.ClientSession() as http:
         yield Edge(ward, http)
+    while (await ward.ask("master.status"))["streams"]:  # noqa: ASYNC110 - the master tells nobody
+        await asyncio.sleep(0.01)
 
 
 @pytest.fixture(scope="session")

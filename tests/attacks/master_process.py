@@ -122,6 +122,13 @@ class MasterProcess:
         audit = [(str(kind), str(detail)) for _, _, kind, detail, _ in self._read_all()["audit"]]
         return State(self.read_tables(), await self.ask("group.show"), status["sessions"], status["streams"], audit)
 
+    async def settled_state(self) -> State:
+        """The same, once streams that were closed a moment ago have ended at the master too."""
+        before = await self.state()
+        while (after := await self.state()).streams != before.streams:
+            before = after
+        return after
+
     def read_tables(self) -> dict[str, list[tuple[Any, ...]]]:
         """Every row of the store but the audit log's, straight from its file."""
         return {name: rows for name, rows in self._read_all().items() if not name.startswith("audit")}
@@ -139,7 +146,7 @@ class MasterProcess:
             noted: Kinds of audit entries that may, and must, be written besides refusals.
             tables: Tables that may change.
         """
-        before = await self.state()
+        before = await self.settled_state()
         yield
         after = await self.state()
         for name, rows in before.tables.items():
