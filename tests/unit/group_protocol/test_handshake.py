@@ -293,7 +293,7 @@ def test_ticket_with_a_good_token_of_another_group_object_or_address_is_refused(
     else:
         address = STRANGER_KEY.address
         forged = replace(ticket, address=address, token=issue_token(MASTER_KEY, GID, address, oid=ticket.oid))
-    with pytest.raises(VerificationError, match="another (device|group)"):
+    with pytest.raises(VerificationError, match=r"another (device|group)"):
         receive_forged_ticket(forged, GID)
 
 
