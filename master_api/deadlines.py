@@ -1,10 +1,14 @@
 """Deadlines for what is signed for the contract, in the chain's time rather than anybody's clock."""
 
+import asyncio
+
 from group_protocol.errors import RegistryUnavailable
 from group_protocol.ports import Clock, GroupRegistry
 
 BLOCK_TIME_AGE_MAX_S = 10.0
 """The newest block's time is asked for at most this often."""
+BLOCK_TIME_WAIT_S = 1.0
+"""A chain that stalls holds up a device that joins no longer than this."""
 
 
 class Deadlines:
@@ -27,7 +31,8 @@ class Deadlines:
         if now_s - self._asked_at_s >= BLOCK_TIME_AGE_MAX_S:
             self._asked_at_s = now_s
             try:
-                self._block_time_unix_s = await self._registry.fetch_block_time()
-            except RegistryUnavailable:
+                async with asyncio.timeout(BLOCK_TIME_WAIT_S):
+                    self._block_time_unix_s = await self._registry.fetch_block_time()
+            except (RegistryUnavailable, TimeoutError):
                 self._asked_at_s = now_s - BLOCK_TIME_AGE_MAX_S / 2  # ask again sooner
         return max(self._block_time_unix_s, int(self._clock.now_unix_s())) + self._ahead_s

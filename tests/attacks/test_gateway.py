@@ -127,6 +127,8 @@ async def test_node_that_stalls_stops_no_member_and_admits_nobody(stage: tuple[E
     stream = await member.open_stream()
     await stream.receive_ack()
     await stream.socket.close()
+    assert (await member.open_session()).state is MembershipState.ACTIVE
+    assert (await member.send(member.record())).last_seq == 2
     assert (await newcomer.send(newcomer.record(seq=1))).reason is Reason.NOT_A_MEMBER
     node.is_stalling = False
     node.answer_the_stalled()
