@@ -14,15 +14,18 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["group_protocol"]):
-    from tests.fuzz.targets import TARGETS
-
 from tests.fuzz.corpus import load_corpus, save_corpus, unpack
+
+IS_CHILD = "VGROUP_FUZZ_CHILD"
+if IS_CHILD in os.environ:
+    with atheris.instrument_imports(include=["group_protocol"]):
+        from tests.fuzz.targets import TARGETS
+else:
+    from tests.fuzz.targets import TARGETS
 
 ROOT = Path(__file__).parents[2]
 INPUT_MAX_BYTES = 4_096
 INPUT_TIMEOUT_S = 5
-IS_CHILD = "VGROUP_FUZZ_CHILD"
 
 
 def fuzz(target: str, options: list[str]) -> None:
