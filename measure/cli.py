@@ -56,9 +56,11 @@ def table2_command(  # noqa: PLR0913 - Typer makes an option of each parameter
 ) -> None:
     """Table 2: time and energy of preparing an association request and a data message."""
     from measure.commands import table2  # noqa: PLC0415 - as above
+    from measure.table2.run import Table2Settings  # noqa: PLC0415 - as above
 
     wishes = _wishes(probe, meter, meter_offset_s, meter_step_s, busy_core=(busy_core_w, busy_core_source))
-    table2(wishes, out, experiments=experiments, joins=joins, window_s=window_ms / 1_000, requires_idle=requires_idle)
+    settings = Table2Settings(experiments=experiments, window_s=window_ms / 1_000)
+    table2(wishes, out, settings, joins, requires_idle=requires_idle)
 
 
 @app.command("figure8")
@@ -109,6 +111,40 @@ def traffic_command(
     from measure.traffic.experiment import TrafficSettings  # noqa: PLC0415 - as above
 
     traffic(out, TrafficSettings(suite, uses_tshark, interface, port, seconds))
+
+
+@app.command("all")
+def all_command(  # noqa: PLR0913 - as above
+    *,
+    experiments: Annotated[int, typer.Option(help="Repetitions of Table 2; the paper has 100.", min=2)] = 100,
+    joins: Annotated[int, typer.Option(help="Real joins, for network and block time.", min=0)] = 10,
+    out: Out = DEFAULT_OUT,
+    probe: ProbeName = "auto",
+    meter: MeterFile = None,
+    meter_offset_s: MeterOffset = 0.0,
+    meter_step_s: MeterStep = 1.0,
+    busy_core_w: BusyCore = None,
+    busy_core_source: BusyCoreSource = "",
+    requires_idle: RequiresIdle = False,
+) -> None:
+    """Everything, with a manifest and one HTML page that holds all tables and plots."""
+    from measure.commands import everything  # noqa: PLC0415 - as above
+
+    wishes = _wishes(probe, meter, meter_offset_s, meter_step_s, busy_core=(busy_core_w, busy_core_source))
+    everything(wishes, out, experiments, joins, requires_idle=requires_idle)
+
+
+@app.command("compare")
+def compare_command(
+    first: Annotated[Path, typer.Argument(metavar="A.json", help="Results of a run.")],
+    second: Annotated[Path, typer.Argument(metavar="B.json", help="Results of another run of the same experiment.")],
+    *,
+    out: Annotated[Path | None, typer.Option(help="Write the table here as Markdown too.")] = None,
+) -> None:
+    """Say of every series in two files whether they really differ."""
+    from measure.commands import compare_runs  # noqa: PLC0415 - as above
+
+    compare_runs(first, second, out)
 
 
 def _wishes(

@@ -1,23 +1,35 @@
 """What each command of ``vgroup measure`` does once its arguments are read."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from group_protocol.errors import ConfigurationError
+from measure.comparing import compare, comparison_table
+from measure.errors import MeasurementError
 from measure.figure8.plots import draw_figure8
 from measure.figure8.run import Figure8Settings, run_figure8
 from measure.figure8.tables import all_tables as figure8_tables
 from measure.machine import describe_machine
 from measure.probes.finding import NO_PROBE, ProbeWishes, look_for_probes
-from measure.report.files import make_folder
+from measure.report.files import make_folder, write_text
+from measure.report.manifest import manifest_json, manifest_tables
+from measure.report.page import Section, render_page
+from measure.report.tables import to_markdown, to_terminal
 from measure.results import Results, read_results
-from measure.session import finish, make_consoles, open_bench, probes_table
+from measure.session import Bench, Outcome, end, make_consoles, open_bench, probes_table, show_and_write
 from measure.table2.experiment import run_table2
 from measure.table2.plots import draw_table2
 from measure.table2.run import Table2Settings
-from measure.table2.tables import all_tables
+from measure.table2.tables import all_tables as table2_tables
 from measure.traffic.experiment import TrafficSettings, run_traffic
 from system_ports.randomness import SystemRandom
+
+TITLES = {
+    "table2": "Table 2: preparing messages",
+    "figure8": "Figure 8: power against time",
+    "traffic": "Figures 9 to 13: traffic",
+}
 
 
 def show_probes(wishes: ProbeWishes) -> None:
@@ -28,34 +40,61 @@ def show_probes(wishes: ProbeWishes) -> None:
     console.print(probes_table(look_for_probes(wishes, model_name=machine.model, architecture=machine.architecture)))
 
 
+def table2(wishes: ProbeWishes, out: Path, settings: Table2Settings, joins: int, *, requires_idle: bool) -> None:
+    """Table 2."""
+    _run_one(wishes, out, lambda bench: _table2(bench, settings, joins), requires_idle=requires_idle)
+
+
 def figure8(
     wishes: ProbeWishes, out: Path, settings: Figure8Settings, overlays: Sequence[Path], *, requires_idle: bool
 ) -> None:
     """Figure 8, with other machines' results over ours."""
-    make_folder(out)
     others = [require_experiment(read_results(path), "figure8", path) for path in overlays]
-    bench = open_bench(wishes, requires_idle=requires_idle)
-    if bench.probe is None:
-        raise ConfigurationError(
-            "this machine has no source of power figures, so there is nothing to draw",
-            remedy="See: vgroup measure probes. A model needs --busy-core-w and --busy-core-source.",
-        )
-    try:
-        results = run_figure8(bench.machine, bench.checks, bench.probe, bench.missing, settings, bench.progress)
-    finally:
-        bench.probe.close()
-    plots = {"figure8": draw_figure8([results])}
-    if others:
-        plots["figure8.overlay"] = draw_figure8([results, *others])
-    finish(bench, out, results, figure8_tables(results), plots)
+    _run_one(wishes, out, lambda bench: _figure8(bench, settings, others), requires_idle=requires_idle)
 
 
 def traffic(out: Path, settings: TrafficSettings) -> None:
     """Figures 9 to 13."""
+    _run_one(ProbeWishes(NO_PROBE), out, lambda bench: _traffic(bench, settings), requires_idle=False)
+
+
+def everything(wishes: ProbeWishes, out: Path, experiments: int, joins: int, *, requires_idle: bool) -> None:
+    """All experiments, the manifest, and one page. A stop leaves the rest out and still writes the page."""
     make_folder(out)
-    bench = open_bench(ProbeWishes(NO_PROBE))
-    results, tables, plots = run_traffic(bench.machine, bench.checks, settings, bench.progress)
-    finish(bench, out, results, tables, plots)
+    bench = open_bench(wishes, requires_idle=requires_idle)
+    steps: list[Callable[[Bench], Outcome]] = [
+        lambda bench: _table2(bench, Table2Settings(experiments=experiments), joins),
+        lambda bench: _traffic(bench, TrafficSettings()),
+    ]
+    if bench.probe is not None:
+        steps.insert(1, lambda bench: _figure8(bench, Figure8Settings(), []))
+    outcomes: list[Outcome] = []
+    try:
+        for step in steps:
+            outcomes.append(step(bench))
+            show_and_write(bench, out, outcomes[-1])
+            if outcomes[-1].results.is_partial:
+                break
+    finally:
+        if bench.probe is not None:
+            bench.probe.close()
+        _write_page(bench, out, outcomes)
+    for outcome in outcomes:
+        end(bench, outcome.results)
+
+
+def compare_runs(first_path: Path, second_path: Path, out: Path | None) -> None:
+    """Say of every series in both files whether they differ."""
+    first, second = read_results(first_path), read_results(second_path)
+    require_experiment(second, first.experiment, second_path)
+    comparisons = compare(first, second)
+    if not comparisons:
+        raise MeasurementError("the two files have no series in common")
+    console, _ = make_consoles()
+    table = comparison_table(first, second, comparisons)
+    console.print(to_terminal(table))
+    if out is not None:
+        write_text(out, to_markdown(table))
 
 
 def require_experiment(results: Results, experiment: str, path: Path) -> Results:
@@ -65,19 +104,52 @@ def require_experiment(results: Results, experiment: str, path: Path) -> Results
     return results
 
 
-def table2(
-    wishes: ProbeWishes, out: Path, *, experiments: int, joins: int, window_s: float, requires_idle: bool
-) -> None:
-    """Table 2."""
+def _run_one(wishes: ProbeWishes, out: Path, run: Callable[[Bench], Outcome], *, requires_idle: bool) -> None:
     make_folder(out)
     bench = open_bench(wishes, requires_idle=requires_idle)
-    settings = Table2Settings(experiments=experiments, window_s=window_s)
     try:
-        results = run_table2(
-            bench.machine, bench.checks, bench.probe, bench.missing, settings, joins, SystemRandom(), bench.progress
-        )
+        outcome = run(bench)
     finally:
         if bench.probe is not None:
             bench.probe.close()
-    plots = {"table2": draw_table2(results)} if results.series else {}
-    finish(bench, out, results, all_tables(results), plots)
+    show_and_write(bench, out, outcome)
+    end(bench, outcome.results)
+
+
+def _table2(bench: Bench, settings: Table2Settings, joins: int) -> Outcome:
+    results = run_table2(
+        bench.machine, bench.checks, bench.probe, bench.missing, settings, joins, SystemRandom(), bench.progress
+    )
+    return Outcome(results, table2_tables(results), {"table2": draw_table2(results)} if results.series else {})
+
+
+def _figure8(bench: Bench, settings: Figure8Settings, others: Sequence[Results]) -> Outcome:
+    if bench.probe is None:
+        raise ConfigurationError(
+            "this machine has no source of power figures, so there is nothing to draw",
+            remedy="See: vgroup measure probes. A model needs --busy-core-w and --busy-core-source.",
+        )
+    results = run_figure8(bench.machine, bench.checks, bench.probe, bench.missing, settings, bench.progress)
+    plots = {"figure8": draw_figure8([results])}
+    if others:
+        plots["figure8.overlay"] = draw_figure8([results, *others])
+    return Outcome(results, figure8_tables(results), plots)
+
+
+def _traffic(bench: Bench, settings: TrafficSettings) -> Outcome:
+    return run_traffic(bench.machine, bench.checks, settings, bench.progress)
+
+
+def _write_page(bench: Bench, out: Path, outcomes: Sequence[Outcome]) -> None:
+    results = [outcome.results for outcome in outcomes]
+    manifest = manifest_json(bench.machine, bench.found, results)
+    write_text(out / "manifest.json", json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
+    sections = [
+        Section(
+            one.results.experiment, TITLES[one.results.experiment], one.results, one.tables, one.plots, one.appendix
+        )
+        for one in outcomes
+    ]
+    page = render_page(bench.machine, manifest_tables(bench.machine, bench.found, results), sections)
+    write_text(out / "report.html", page)
+    bench.aside.print(f"  Report: {out / 'report.html'}", highlight=False)

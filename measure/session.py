@@ -91,16 +91,34 @@ def show_checks(aside: Console, checks: Sequence[IdleCheck]) -> None:
         aside.print(f"  {mark} {escape(check.question)} {escape(check.answer)}", highlight=False)
 
 
-def finish(bench: Bench, out: Path, results: Results, tables: Sequence[Table], plots: dict[str, Figure]) -> None:
-    """Write everything, show the tables, and end as the experiment did.
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One experiment's results and how they are shown.
 
-    Raises:
-        typer.Exit: It was stopped or failed half-way; what was measured is written.
+    Attributes:
+        appendix: Long tables, for the files alone.
     """
-    paths = write_outputs(out, results, tables, plots)
-    for table in tables:
+
+    results: Results
+    tables: Sequence[Table]
+    plots: dict[str, Figure]
+    appendix: Sequence[Table] = ()
+
+
+def show_and_write(bench: Bench, out: Path, outcome: Outcome) -> None:
+    """Write everything, then show the tables."""
+    paths = write_outputs(out, outcome.results, [*outcome.tables, *outcome.appendix], outcome.plots)
+    for table in outcome.tables:
         bench.console.print(to_terminal(table))
     bench.aside.print(f"  Written to {out}: {', '.join(path.name for path in paths)}", highlight=False, style="dim")
+
+
+def end(bench: Bench, results: Results) -> None:
+    """End as the experiment did.
+
+    Raises:
+        typer.Exit: It was stopped or failed; what was measured is written.
+    """
     if failure := results.extra.get("failure"):
         bench.aside.print(f"  {escape(failure)}", style="bold red", highlight=False)
         raise typer.Exit(ExitCode.CHECK_FAILED)

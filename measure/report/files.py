@@ -49,3 +49,11 @@ def write_outputs(folder: Path, results: Results, tables: Sequence[Table], plots
     except OSError as exc:
         raise ConfigurationError(f"cannot write into {folder}: {exc.strerror}", remedy=_UNWRITABLE) from exc
     return paths
+
+
+def write_text(path: Path, text: str) -> None:
+    """One file. Raises ConfigurationError."""
+    try:
+        path.write_text(text, "utf-8")
+    except OSError as exc:
+        raise ConfigurationError(f"cannot write {path}: {exc.strerror}", remedy=_UNWRITABLE) from exc

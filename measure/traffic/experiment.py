@@ -4,23 +4,21 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from matplotlib.figure import Figure
-
 from group_protocol.errors import ConfigurationError
 from group_protocol.suites import Suite
 from measure.errors import MeasurementError
 from measure.idle import IdleCheck
 from measure.machine import Machine
 from measure.quantities import MeasuredSeries, SeriesKey
-from measure.report.tables import Table
 from measure.results import Results, now_text
+from measure.session import Outcome
 from measure.table2.operations import OURS
 from measure.table2.run import Progress
 from measure.traffic.packets import Packet
 from measure.traffic.plots import draw_traffic
 from measure.traffic.run import SystemTraffic, read_as_man_in_the_middle, record_traffic
 from measure.traffic.secrecy import Finding
-from measure.traffic.tables import all_tables, fields_table, join_steps, packets_table
+from measure.traffic.tables import bytes_table, fields_table, join_steps, packets_table, secrecy_table
 from measure.traffic.watch import watch
 
 SUITES = {"E1": (Suite.E1,), "H1": (Suite.H1,)}
@@ -45,7 +43,7 @@ class TrafficSettings:
 
 def run_traffic(
     machine: Machine, checks: tuple[IdleCheck, ...], settings: TrafficSettings, progress: Progress
-) -> tuple[Results, list[Table], dict[str, Figure]]:
+) -> Outcome:
     """Listen, look, and count.
 
     Raises:
@@ -61,20 +59,20 @@ def run_traffic(
         attacked = asyncio.run(read_as_man_in_the_middle())
     except KeyboardInterrupt:
         results.is_partial = True
-        return results, [], {}
+        return Outcome(results, [], {})
     except MeasurementError as exc:
         results.is_partial, results.extra["failure"] = True, str(exc)
-        return results, [], {}
+        return Outcome(results, [], {})
     _fill(results, systems, attacked)
-    return results, all_tables(systems, attacked), {"traffic": draw_traffic(systems)}
+    appendix = [table for one in systems for table in (fields_table(one), packets_table(one.system, one.capture))]
+    plots = {"traffic": draw_traffic(systems)}
+    return Outcome(results, [bytes_table(systems), secrecy_table(systems, attacked)], plots, appendix)
 
 
-def _watch_others(
-    results: Results, settings: TrafficSettings, progress: Progress
-) -> tuple[Results, list[Table], dict[str, Figure]]:
+def _watch_others(results: Results, settings: TrafficSettings, progress: Progress) -> Outcome:
     heard = asyncio.run(watch(settings.interface, settings.port, progress(range(settings.seconds), "listening")))
     _fill(results, [heard], ())
-    return results, [packets_table(heard.system, heard.capture), fields_table(heard)], {}
+    return Outcome(results, [packets_table(heard.system, heard.capture), fields_table(heard)], {})
 
 
 def _fill(results: Results, systems: Sequence[SystemTraffic], attacked: Sequence[Finding]) -> None:

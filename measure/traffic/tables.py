@@ -45,13 +45,6 @@ class StepCost:
     wait_ms: float
 
 
-def all_tables(systems: Sequence[SystemTraffic], man_in_the_middle: Sequence[Finding]) -> list[Table]:
-    """Everything of one run."""
-    tables = [bytes_table(systems), secrecy_table(systems, man_in_the_middle)]
-    tables += [fields_table(one) for one in systems]
-    return tables + [packets_table(one.system, one.capture) for one in systems]
-
-
 def join_steps(capture: Capture) -> list[StepCost]:
     """The join's steps in order."""
     exchanges = [exchange for connection in capture.connections for exchange in connection.exchanges]
