@@ -121,7 +121,8 @@ def _statements(tree: _Tree, node: Node, parents: tuple[Node, ...]) -> Iterator[
         if parents[-1]["nodeType"] != "ForStatement" and not is_guarded_revert:  # "check dropped" is the same
             yield tree.mutant(whole, "{}", "statement dropped")
     if node["nodeType"] == "RevertStatement":
-        yield tree.mutant(node["errorCall"], "VirtualGroups_ZeroAddress()", "another error")
+        other = "BadSignature" if "ZeroAddress" in tree.text(node) else "ZeroAddress"
+        yield tree.mutant(node["errorCall"], f"VirtualGroups_{other}()", "another error")
 
 
 def _operators(tree: _Tree, node: Node, _parents: tuple[Node, ...]) -> Iterator[Mutant]:

@@ -1,4 +1,4 @@
-"""group_protocol against the contract: every digest, every identifier, every recovery, on random and on known bad input.
+"""group_protocol against the contract: every digest, identifier and recovery, on random and on known bad input.
 
 The contract shows no digest, but it accepts a signature only over its own: so a signature over Python's digest that it
 takes says that both digests are the same, and one over a digest of changed fields that it refuses says that each field
@@ -176,7 +176,8 @@ def same_verdict(register: LocalRegister, signer: Address, digest: bytes, signat
         taken = True
     except VerificationError:
         taken = False
-    assert register.read("signVerify", signer, digest, pair(signature)) is taken, (digest.hex(), signature.hex())
+    said: bool = register.read("signVerify", signer, digest, pair(signature))
+    assert said is taken, (digest.hex(), signature.hex())
     return taken
 
 
