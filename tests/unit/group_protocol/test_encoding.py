@@ -117,3 +117,14 @@ def test_integer_beyond_what_every_json_library_keeps_exact_is_refused() -> None
 
 def test_extension_of_type_zero_is_passed_over() -> None:
     Reader(bytes.fromhex("0000 0001 ff 0001 0000")).extensions()
+
+
+def test_body_of_exactly_the_largest_size_is_read() -> None:
+    assert parse_json_object(b'{"a":1}', max_bytes=7) == {"a": 1}
+    with pytest.raises(DecodingError):
+        parse_json_object(b'{"a":1}', max_bytes=6)
+
+
+@pytest.mark.parametrize("text", ["AAAX", "AAXX", "XXXX"])
+def test_base64url_may_end_in_any_letter(text: str) -> None:
+    assert b64encode(b64decode(text)) == text

@@ -93,3 +93,10 @@ def test_rsa_key_with_an_even_modulus_is_refused() -> None:
     even = der[: modulus_ends_at - 1] + bytes([der[modulus_ends_at - 1] ^ 1]) + der[modulus_ends_at:]
     with pytest.raises(DecodingError):
         answer_share(Suite.R1, even, offers_h1=False, random=SeededRandom(1))
+
+
+def test_rsa_key_of_the_largest_size_is_taken() -> None:
+    der = _der(rsa.generate_private_key(65_537, 3_072))
+    assert len(der) == 422
+    answer, _ = answer_share(Suite.R1, der, offers_h1=False, random=SeededRandom(1))
+    assert len(answer) == 384

@@ -15,6 +15,7 @@ from group_protocol.errors import (
 )
 from group_protocol.handshake import CookieJar, MasterPolicy, SlaveState
 from group_protocol.handshake.master import MasterState
+from group_protocol.handshake.transcript import compute_th1, master_digest
 from group_protocol.identifiers import GroupId, ObjectId
 from group_protocol.messages import CookieChallenge, KeysSessionRequest, SealedAnswer, SealedRequest
 from group_protocol.suites import Suite
@@ -123,6 +124,30 @@ def test_m2_with_another_suite_or_aead_than_signed_is_refused() -> None:
         _, m2 = answer_m1(slave.start())
         with pytest.raises(RemoteProtocolError):
             slave.receive_keys_session(replace(m2, **change))
+
+
+@pytest.mark.parametrize(("suite", "aead"), [(Suite.E1, Aead.C20P1305), (Suite.H1, Aead.A256GCM)])
+def test_m2_in_which_the_master_signed_what_was_not_offered_is_refused(suite: Suite, aead: Aead) -> None:
+    slave = make_slave(Suite.E1, aeads=(Aead.A256GCM,))
+    m1 = slave.start()
+    _, m2 = answer_m1(m1)
+    th1 = compute_th1(m1, suite=suite, aead=aead, sid=m2.sid, mn=m2.mn, share_m=m2.share)
+    sig = MASTER_KEY.sign_digest(master_digest(th1, MASTER_KEY.address))
+    with pytest.raises(VerificationError, match="not offered"):
+        slave.receive_keys_session(replace(m2, suite=suite, aead=aead, sig=sig))
+
+
+def test_request_without_an_aead_in_common_is_refused() -> None:
+    m1 = make_slave(aeads=(Aead.A256GCM,)).start()
+    with pytest.raises(VerificationError, match="in common"):
+        answer_m1(m1, policy=MasterPolicy(GID, aeads=frozenset({Aead.C20P1305})))
+
+
+def test_identity_is_the_key_that_m3_proved() -> None:
+    slave = make_slave()
+    master, m2 = answer_m1(slave.start())
+    identity = master.receive_identity(receive_m2(slave, m2))
+    assert (identity.address, identity.public_key) == (SLAVE_KEY.address, SLAVE_KEY.public_key)
 
 
 def test_m2_signed_by_another_master_is_refused() -> None:

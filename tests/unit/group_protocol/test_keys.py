@@ -138,3 +138,17 @@ def test_signature_of_the_wrong_length_is_refused(length: int) -> None:
         recover_address(DIGEST, bytes(length))
     with pytest.raises(VerificationError):
         recover_address(DIGEST[:-1], SLAVE_KEY.sign_digest(DIGEST))
+
+
+@pytest.mark.parametrize("r", [1, 2, 3, 4])
+@pytest.mark.parametrize("s", [1, 2, CURVE_ORDER // 2])
+def test_smallest_and_largest_numbers_of_a_signature_recover_to_a_key(r: int, s: int) -> None:
+    signature = r.to_bytes(32, "big") + s.to_bytes(32, "big")
+    assert len(recover_address(DIGEST, signature)) == 20
+
+
+@pytest.mark.parametrize(("digest_bytes", "signature_bytes"), [(31, 64), (33, 64), (32, 63), (32, 65), (32, 0)])
+def test_digest_or_signature_of_the_wrong_length_recovers_to_nobody(digest_bytes: int, signature_bytes: int) -> None:
+    good = PrivateKey.from_secret(bytes(31) + b"\x05").sign_digest(DIGEST)
+    with pytest.raises(VerificationError, match="wrong length"):
+        recover_address((DIGEST + b"\0")[:digest_bytes], (good + b"\0")[:signature_bytes])
