@@ -147,6 +147,38 @@ def compare_command(
     compare_runs(first, second, out)
 
 
+@app.command("agent")
+def agent_command(  # noqa: PLR0913 - as above
+    *,
+    state_dir: Annotated[Path | None, typer.Option(help="State directory of this device, which has joined.")] = None,
+    send: Annotated[
+        list[Path] | None, typer.Option(help="Send these results (JSON) instead of measuring now (repeatable).")
+    ] = None,
+    experiments: Annotated[int, typer.Option(help="Repetitions; the paper has 100.", min=2)] = 100,
+    probe: ProbeName = "auto",
+    meter: MeterFile = None,
+    meter_offset_s: MeterOffset = 0.0,
+    meter_step_s: MeterStep = 1.0,
+    busy_core_w: BusyCore = None,
+    busy_core_source: BusyCoreSource = "",
+) -> None:
+    """On a device: measure Table 2 here, and send the results to the group's master as signed records."""
+    from measure.commands import send_as_agent  # noqa: PLC0415 - as above
+
+    wishes = _wishes(probe, meter, meter_offset_s, meter_step_s, busy_core=(busy_core_w, busy_core_source))
+    send_as_agent(state_dir, send or [], wishes, experiments)
+
+
+@app.command("collect")
+def collect_command(
+    *, data_dir: Annotated[Path | None, typer.Option(help="The master's folder.")] = None, out: Out = DEFAULT_OUT
+) -> None:
+    """On the master's machine: one table with a column per device that has sent results."""
+    from measure.commands import collect_runs  # noqa: PLC0415 - as above
+
+    collect_runs(data_dir, out)
+
+
 def _wishes(
     name: str, meter: Path | None, meter_offset_s: float, meter_step_s: float, *, busy_core: tuple[float | None, str]
 ) -> "ProbeWishes":

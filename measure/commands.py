@@ -1,21 +1,28 @@
 """What each command of ``vgroup measure`` does once its arguments are read."""
 
+import asyncio
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from group_protocol.errors import ConfigurationError
+from master_api.config_sources import load_config as load_master_config
+from master_api.store.store import Store
 from measure.comparing import compare, comparison_table
 from measure.errors import MeasurementError
 from measure.figure8.plots import draw_figure8
 from measure.figure8.run import Figure8Settings, run_figure8
 from measure.figure8.tables import all_tables as figure8_tables
+from measure.fleet.agent import send_results
+from measure.fleet.collect import fetch_arrived, fetch_names, fleet_table
+from measure.fleet.parcels import newest_of_each
 from measure.machine import describe_machine
 from measure.probes.finding import NO_PROBE, ProbeWishes, look_for_probes
 from measure.report.files import make_folder, write_text
 from measure.report.manifest import manifest_json, manifest_tables
 from measure.report.page import Section, render_page
-from measure.report.tables import to_markdown, to_terminal
+from measure.report.plots import save
+from measure.report.tables import to_latex, to_markdown, to_terminal
 from measure.results import Results, read_results
 from measure.session import Bench, Outcome, end, make_consoles, open_bench, probes_table, show_and_write
 from measure.table2.experiment import run_table2
@@ -23,8 +30,12 @@ from measure.table2.plots import draw_table2
 from measure.table2.run import Table2Settings
 from measure.table2.tables import all_tables as table2_tables
 from measure.traffic.experiment import TrafficSettings, run_traffic
+from slave_client.config import load_config
+from slave_client.errors import MasterUnreachableError
 from system_ports.randomness import SystemRandom
 
+_PATIENCE_S = 60.0
+"""How long an agent waits for its master; what is not delivered then stays in its buffer."""
 TITLES = {
     "table2": "Table 2: preparing messages",
     "figure8": "Figure 8: power against time",
@@ -81,6 +92,52 @@ def everything(wishes: ProbeWishes, out: Path, experiments: int, joins: int, *, 
         _write_page(bench, out, outcomes)
     for outcome in outcomes:
         end(bench, outcome.results)
+
+
+def send_as_agent(state_dir: Path | None, files: Sequence[Path], wishes: ProbeWishes, experiments: int) -> None:
+    """Measure Table 2 on this device, or take results that are there, and send them to its master."""
+    config = load_config(state_dir=state_dir, config_file=None, options={})
+    all_results = [read_results(path) for path in files]
+    if not all_results:
+        bench = open_bench(wishes)
+        try:
+            all_results.append(_table2(bench, Table2Settings(experiments=experiments), 0).results)
+        finally:
+            if bench.probe is not None:
+                bench.probe.close()
+    _, aside = make_consoles()
+    is_sent = asyncio.run(
+        send_results(
+            config.state_dir, all_results, patience_s=_PATIENCE_S, report=lambda line: aside.print(f"  {line}")
+        )
+    )
+    if not is_sent:
+        raise MasterUnreachableError(
+            "the master has not acknowledged everything", remedy="It is kept: the next vgroup slave run delivers it."
+        )
+    aside.print(f"  {len(all_results)} results sent and acknowledged.")
+
+
+def collect_runs(data_dir: Path | None, out: Path) -> None:
+    """One table with a column per machine, out of what the master has stored."""
+    store = Store(load_master_config(data_dir).resolved_store_url, may_create=False)
+    try:
+        arrived, names = store.read_now(fetch_arrived), store.read_now(fetch_names)
+    finally:
+        store.close()
+    if not arrived:
+        raise ConfigurationError("no device has sent results", remedy="Run vgroup measure agent on each device.")
+    make_folder(out)
+    console, _ = make_consoles()
+    for one in arrived:
+        one.results.write(out / f"{one.oid.hex()}-{one.results.experiment}.json")
+    tables = [fleet_table(found, names)] if (found := newest_of_each(arrived, "table2")) else []
+    for table in tables:
+        console.print(to_terminal(table))
+        write_text(out / "machines.md", to_markdown(table))
+        write_text(out / "machines.tex", to_latex(table))
+    if traces := newest_of_each(arrived, "figure8"):
+        save(draw_figure8([one.results for one in traces]), out, "machines.figure8")
 
 
 def compare_runs(first_path: Path, second_path: Path, out: Path | None) -> None:

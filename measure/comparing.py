@@ -61,7 +61,9 @@ def comparison_table(first: Results, second: Results, comparisons: list[Comparis
         f"B: {second.machine.title}, {second.at}, commit {second.machine.commit or 'unknown'}.",
     ]
     if any(isinstance(one.first, ModelledSeries) for one in comparisons):
-        notes.append("Modelled energies are CPU times in other units; modelled powers follow the CPU time that other load left us.")
+        notes.append(
+            "Modelled energies are CPU times in other units; modelled powers follow what CPU time was left to us."
+        )
     if busy := [name for name, one in (("A", first), ("B", second)) if not all(check.holds for check in one.checks)]:
         where = " and ".join(busy)
         notes.append(f"The machine was not quiet, or is virtual, in {where}: a real difference may be the load's.")
