@@ -30,11 +30,6 @@ def u16(value: int) -> bytes:
     return _U16.pack(value)
 
 
-def u32(value: int) -> bytes:
-    """Four bytes, big-endian."""
-    return _U32.pack(value)
-
-
 def u64(value: int) -> bytes:
     """Eight bytes, big-endian."""
     return _U64.pack(value)

@@ -11,7 +11,8 @@ from group_protocol.channels import (
     RepeatedRequest,
     parse_stream_opening,
 )
-from group_protocol.crypto.aead import Aead
+from group_protocol.crypto.aead import Aead, SealingKey
+from group_protocol.crypto.kdf import derive
 from group_protocol.errors import (
     BusyError,
     DecodingError,
@@ -20,7 +21,7 @@ from group_protocol.errors import (
     VerificationError,
 )
 from group_protocol.identifiers import SessionId
-from group_protocol.limits import REPLAY_WINDOW
+from group_protocol.limits import REPLAY_WINDOW, SEQ_LIMIT
 from group_protocol.messages import SealedAnswer, SealedRequest
 from tests.support.handshakes import flip, run_exchange
 
@@ -75,6 +76,25 @@ def test_jump_over_a_generation_is_refused_on_both_sides() -> None:
         _ratchet().seal(2 << 16, b"")
     with pytest.raises(VerificationError):
         _ratchet().open(2 << 16, b"x" * 32)
+
+
+def test_unit_of_the_generation_after_next_is_refused_even_if_the_next_ones_key_sealed_it() -> None:
+    lane = Lane(Channel.DATA, Direction.S2M, SID)
+    next_key = SealingKey(Aead.A256GCM, derive(b"k" * 32, "upd"))
+    with pytest.raises(VerificationError):
+        _ratchet(lane=lane).open(2 << 16, next_key.seal(2 << 16, lane.associated(2), b"reading"))
+
+
+def test_seq_ends_below_2_to_the_48() -> None:
+    last_generation = (SEQ_LIMIT >> 16) - 1
+    sender, receiver = _ratchet(), _ratchet()
+    for ratchet in (sender, receiver):
+        ratchet._install(b"l" * 32, last_generation)
+    assert receiver.open(SEQ_LIMIT - 1, sender.seal(SEQ_LIMIT - 1, b"last")) == b"last"
+    with pytest.raises(LocalProtocolError):
+        sender.seal(SEQ_LIMIT, b"")
+    with pytest.raises(VerificationError):
+        receiver.open(SEQ_LIMIT, bytes(16))
 
 
 def test_request_is_answered_under_its_own_seq() -> None:

@@ -1,5 +1,8 @@
+import sys
+
 import pytest
 
+from group_protocol.crypto import keccak
 from group_protocol.crypto.kdf import sha256
 from group_protocol.crypto.keccak import keccak256
 from group_protocol.crypto.keys import (
@@ -23,6 +26,14 @@ DIGEST = sha256(b"what is signed")
 
 def test_keccak_is_ethereums() -> None:
     assert keccak256(b"").hex() == "c5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470"
+
+
+@pytest.mark.parametrize("has_pysha3", [True, False])
+def test_keccak_is_the_same_with_either_library(has_pysha3: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not has_pysha3:
+        monkeypatch.setitem(sys.modules, "eth_hash.backends.pysha3", None)
+        monkeypatch.delattr("eth_hash.backends.pysha3", raising=False)
+    assert keccak._fastest()(b"abc") == keccak256(b"abc")
 
 
 def test_address_of_the_first_key_is_the_known_one() -> None:

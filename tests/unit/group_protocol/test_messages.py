@@ -39,6 +39,12 @@ def test_cookie_challenge_survives_its_body() -> None:
     assert parse_keys_session_answer(challenge.to_body()) == challenge
 
 
+@pytest.mark.parametrize("length", [0, 31, 33])
+def test_cookie_challenge_of_another_length_is_refused(length: int) -> None:
+    with pytest.raises(DecodingError):
+        parse_keys_session_answer(CookieChallenge(bytes(length)).to_body())
+
+
 def _bodies(exchange: Exchange) -> dict[str, tuple[dict[str, Any], Any]]:
     return {
         "M1": (json.loads(exchange.m1.to_body()), KeysSessionRequest.from_body),

@@ -36,6 +36,14 @@ def test_pairing_string_survives_its_text(host: str, port: int) -> None:
     assert parse_pairing_string(pairing.to_text()) == pairing
 
 
+def test_host_name_of_the_longest_length_passes_and_a_longer_one_does_not() -> None:
+    longest = ".".join(["a" * 62] * 4)[:-1] + "ab"
+    assert len(longest) == 252
+    assert parse_pairing_string(f"vg1-{BODY}@{longest}a").host == longest + "a"
+    with pytest.raises(ConfigurationError):
+        parse_pairing_string(f"vg1-{BODY}@{longest}aa")
+
+
 def test_ipv6_host_stands_in_brackets() -> None:
     assert PairingString(MASTER, CODE, "::1", 3000).to_text().endswith("@[::1]:3000")
 
