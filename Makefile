@@ -28,7 +28,7 @@ PYTEST_ARGS ?=
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # ---- the two commands of the README ----
 
@@ -79,6 +79,19 @@ mutate-protocol: dev ## mutation test of the protocol core; docs/protocol_proofs
 .PHONY: formal
 formal: dev ## make the symbolic models and ask ProVerif, if it is on the path
 	@$(PY) -m tools.formal_models
+
+# Hours. The quick form of each is in `make test`.
+.PHONY: prove-contract
+prove-contract: dev $(PROOF_VENV)/.ready ## the proofs of the contract, long: 100,000 runs, all that CHC can do
+	$(SAY) "forge: 100,000 runs of every fuzz test, 100,000 calls of every invariant"
+	@cd contracts && PATH="$$(cd .. && $(PY) -c 'from contracts.build import node_directory; print(node_directory())'):$$PATH" \
+		FOUNDRY_PROFILE=prove ../node_modules/.bin/forge test
+	$(SAY) "the state machine, CHC and halmos"
+	@PROOF=deep $(PY) -m pytest --timeout 0 tests/contract/test_state_machine.py tests/contract/test_smt.py tests/contract/test_halmos.py
+
+.PHONY: mutate-contract
+mutate-contract: dev ## put every small fault into the contract; each has to be noticed (ARGS="--sample 20 --seed 7")
+	@$(PY) -m tools.mutate_contract $(ARGS)
 
 .PHONY: ci
 ci: ## everything that .ci/run does

@@ -4,8 +4,9 @@ A mutant is one replacement of one range of bytes of a source. Some do not compi
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,7 @@ class Mutant:
         operator: The kind of fault.
         line: Where it is, from 1.
         original: What is replaced, on one line.
+        number: Which it is of those that read the same, from 1.
     """
 
     source: str
@@ -55,11 +57,13 @@ class Mutant:
     operator: str
     line: int
     original: str
+    number: int = 1
 
     @property
     def name(self) -> str:
-        """What it does, without its line: this stays when other lines come and go."""
-        return f"{Path(self.source).name}: {self.operator}: {self.original} -> {self.replacement}"
+        """What it does, without its line: this stays when other lines come and go. No two have the same."""
+        what = f"{Path(self.source).name}: {self.operator}: {self.original} -> {self.replacement}"
+        return f"{what} #{self.number}" if self.number > 1 else what
 
     def apply(self, content: bytes) -> bytes:
         """Return the source with the fault in it."""
@@ -236,4 +240,9 @@ def find_mutants() -> list[Mutant]:
             for fault in FAULTS:
                 for mutant in fault(tree, node, parents):
                     found.setdefault(f"{mutant.source}:{mutant.start}:{mutant.length}:{mutant.replacement}", mutant)
-    return list(found.values())
+    seen: Counter[str] = Counter()
+    numbered = []
+    for mutant in found.values():
+        seen[mutant.name] += 1
+        numbered.append(replace(mutant, number=seen[mutant.name]))
+    return numbered

@@ -80,9 +80,13 @@ class Workbench:
     def _fate(self) -> str:
         if self._forge("build").returncode:
             return DOES_NOT_COMPILE
-        if self._forge("test", "--fail-fast").returncode:
+        if not self.solidity_tests_pass():
             return KILLED_BY_FORGE
         return LIVES if self.python_tests_pass() else KILLED_BY_PYTHON
+
+    def solidity_tests_pass(self) -> bool:
+        """Run the tests in contracts/test."""
+        return self._forge("test", "--fail-fast").returncode == 0
 
     def _forge(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         path = f"{build.node_directory()}{os.pathsep}{os.environ['PATH']}"
@@ -128,13 +132,18 @@ def try_all(mutants: list[Mutant]) -> dict[str, str]:
         RuntimeError: The tests fail without any fault, so that nothing could be concluded.
     """
     fates: dict[str, str] = {}
+    is_python_sound = False
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         bench = Workbench.make(Path(folder))
-        if bench._fate() != LIVES:  # noqa: SLF001 - without a fault
-            raise RuntimeError("the tests fail on the contract as it is")
+        if not bench.solidity_tests_pass():
+            raise RuntimeError("the Solidity tests fail on the contract as it is")
         for number, mutant in enumerate(mutants, 1):
             began = time.monotonic()
-            fates[f"{mutant.name} @{mutant.line}"] = fate = bench.fate(mutant)
+            fates[mutant.name] = fate = bench.fate(mutant)
+            if fate == KILLED_BY_PYTHON and not is_python_sound:
+                is_python_sound = bench.python_tests_pass()
+                if not is_python_sound:
+                    raise RuntimeError("the Python tests fail on the contract as it is")
             took = f"{time.monotonic() - began:.0f} s"
             print(f"{number}/{len(mutants)} {fate} ({took}): line {mutant.line}, {mutant.name}", flush=True)
     return fates
@@ -143,14 +152,14 @@ def try_all(mutants: list[Mutant]) -> dict[str, str]:
 def survivors(fates: Mapping[str, str]) -> list[str]:
     """Return who lives and is not known to be no fault."""
     known = known_equivalents()
-    return [name for name, fate in fates.items() if fate == LIVES and name.rsplit(" @", 1)[0] not in known]
+    return [name for name, fate in fates.items() if fate == LIVES and name not in known]
 
 
 def summary(fates: Mapping[str, str]) -> dict[str, int]:
     """Count the fates; what does not compile does not count as a mutant."""
     counts = Counter(fates.values())
     known = known_equivalents()
-    equivalent = sum(fate == LIVES and name.rsplit(" @", 1)[0] in known for name, fate in fates.items())
+    equivalent = sum(fate == LIVES and name in known for name, fate in fates.items())
     return {
         "mutants": len(fates) - counts[DOES_NOT_COMPILE],
         "killed by forge": counts[KILLED_BY_FORGE],
