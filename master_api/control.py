@@ -24,8 +24,10 @@ from group_protocol.tickets import AssociationCall, MembershipState, RegistryRes
 from group_protocol.tokens import issue_token
 from master_api.context import MasterContext
 from master_api.membership_follower import MembershipFollower
+from master_api.rotation_proofs import verify_rotation
 from master_api.sessions import LiveSession
 from master_api.store.devices import DeviceRow, fetch_device, fetch_device_by_address
+from master_api.store.rotations import RotationRow, keep_rotation
 
 NO_TRANSACTION = bytes(HASH_BYTES)
 
@@ -125,9 +127,7 @@ class Control:
             raise RefusedError(Reason.NOT_A_MEMBER)
         if view.account != call.new_address:
             await self._require_free(live, call.new_address)
-            digest = group.domain.rotation_digest(group.gid, live.oid, call.new_address, call.deadline_unix_s)
-            _require_signer(digest, call.by_old, live.address)
-            _require_signer(digest, call.by_new, call.new_address)
+            await self._keep_proof(live, call)
             wish = RotationRequest(
                 group.gid, live.oid, call.new_address, call.deadline_unix_s, call.by_old, call.by_new
             )
@@ -140,6 +140,16 @@ class Control:
                 )  # another change of key was under way; its old key signs no more
             return self._receipt_result(receipt)
         return self._result(live, Reason.NONE)
+
+    async def _keep_proof(self, live: LiveSession, call: RotationCall) -> None:
+        """Before the contract hears of it: without these signatures its event would not be believed."""
+        group = self._context.group.require()
+        proof = RotationRow(live.oid, call.new_address, live.address, call.deadline_unix_s, call.by_old, call.by_new)
+        try:
+            verify_rotation(proof, group.domain, group.gid)
+        except VerificationError as exc:
+            raise RefusedError(Reason.BAD_SIGNATURE) from exc
+        await self._context.store.write(lambda connection: keep_rotation(connection, proof))
 
     async def _require_free(self, live: LiveSession, address: Address) -> None:
         if any(view.account == address for view in self._context.registry.membership().objects.values()):

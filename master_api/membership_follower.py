@@ -20,6 +20,7 @@ from group_protocol.membership import (
 from group_protocol.tickets import MembershipState
 from master_api.audit import AuditKind, Detail
 from master_api.context import MasterContext
+from master_api.rotation_proofs import is_change_proven
 from master_api.store.devices import (
     DeviceRow,
     fetch_device,
@@ -29,6 +30,7 @@ from master_api.store.devices import (
     set_association,
     set_state,
 )
+from master_api.store.rotations import fetch_rotations
 
 RETRY_S = 1.0
 """Between attempts while the registry or the store fails."""
@@ -187,9 +189,13 @@ class MembershipFollower:
             self._context.audit.append(connection, AuditKind.DEVICE_REVOKED, {"oid": oid.hex()})
 
     def _note_rotation(self, connection: Connection, oid: ObjectId, address: Address, epoch: int) -> None:
-        if fetch_device(connection, oid) is None:
+        device = fetch_device(connection, oid)
+        if device is None or any(key.from_epoch == epoch for key in fetch_keys_of(connection, oid)):
             return
-        if any(key.from_epoch == epoch for key in fetch_keys_of(connection, oid)):
+        rotations = fetch_rotations(connection, oid)
+        if not is_change_proven(rotations, self._context.group.require(), oid, device.address, address):
+            fields = {"oid": oid.hex(), "new_address": address.hex(), "epoch": epoch}
+            _log.error("the registry tells of a change of key that the device never signed", extra={"fields": fields})
             return
         set_address(connection, oid, address, epoch)
         detail: Detail = {"oid": oid.hex(), "new_address": address.hex(), "epoch": epoch}

@@ -7,17 +7,20 @@ must be the device's.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from sqlalchemy import Connection
 
 from group_protocol.crypto.kdf import sha256
 from group_protocol.errors import VerificationError
-from group_protocol.identifiers import ObjectId, Signature, derive_object_id
+from group_protocol.identifiers import Address, ObjectId, Signature, derive_object_id
 from group_protocol.membership import Membership
 from group_protocol.records import CheckpointPeriod, SignedRecord, verify_checkpoint, verify_record
 from master_api.current_group import FormedGroup
+from master_api.rotation_proofs import is_change_proven
 from master_api.store.devices import DeviceKeyRow, address_in_epoch, fetch_device_keys
 from master_api.store.records import CheckpointRow, RecordRow, iterate_checkpoints, iterate_records
+from master_api.store.rotations import RotationRow, fetch_rotations
 
 NAMED_MAX = 1_000
 """Findings listed by name; all are counted."""
@@ -73,6 +76,7 @@ def verify_records(connection: Connection, group: FormedGroup, membership: Membe
     report = Report()
     for oid, keys in fetch_device_keys(connection).items():
         is_member = _check_keys(oid, keys, group, membership, report)
+        _check_changes(keys, fetch_rotations(connection, oid), group, report)
         device = _DeviceVerification(oid, keys, group, report, iterate_checkpoints(connection, oid))
         for record in iterate_records(connection, oid):
             if is_member:
@@ -95,6 +99,16 @@ def _check_keys(
     if len(keys) > 1 and derive_object_id(keys[0].address) != oid:
         report.add(0, Finding(oid, 0, 0, "the store's first address of the device does not give its oid"))
     return True
+
+
+def _check_changes(
+    keys: list[DeviceKeyRow], rotations: dict[Address, RotationRow], group: FormedGroup, report: Report
+) -> None:
+    """Each change of key has to be signed by the key before it and by its own."""
+    for older, newer in pairwise(keys):
+        if not is_change_proven(rotations, group, newer.oid, older.address, newer.address):
+            problem = f"the change of key in epoch {newer.from_epoch} is not signed by both keys"
+            report.add(0, Finding(newer.oid, 0, 0, problem))
 
 
 class _DeviceVerification:

@@ -73,6 +73,18 @@ device_keys: Final = Table(
 )
 """Every address a device has had, and the epoch from which its records are signed by it."""
 
+rotations: Final = Table(
+    "rotations",
+    METADATA,
+    Column("oid", LargeBinary(16), ForeignKey("devices.oid"), primary_key=True),
+    Column("new_address", LargeBinary(20), primary_key=True),
+    Column("old_address", LargeBinary(20), nullable=False),
+    Column("deadline_unix_s", BigInteger, nullable=False),
+    Column("by_old", LargeBinary(64), nullable=False),
+    Column("by_new", LargeBinary(64), nullable=False),
+)
+"""Changes of key that devices asked for, signed by both keys; kept before the contract hears of them."""
+
 records: Final = Table(
     "records",
     METADATA,

@@ -4,14 +4,18 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from group_protocol.crypto.keys import PrivateKey
 from group_protocol.errors import Reason
 from group_protocol.frames import Close, Items
+from group_protocol.handshake import SlaveState
 from group_protocol.messages import REFUSAL_BODY
 from group_protocol.messages_rotation import RotationCall
 from group_protocol.tickets import MembershipState
-from tests.support.running_master import Device, device_key, running_master
+from tests.support.fake_registry import FakeRegistry
+from tests.support.running_master import Bench, Device, device_key, running_master
+from tests.support.seeded import ManualClock
 
 pytestmark = pytest.mark.network
 
@@ -143,3 +147,37 @@ async def test_slow_rotation_answers_pending_and_active_when_asked_again(tmp_pat
         assert (await device.ask_control("/rotate", call)).state is MembershipState.PENDING
         mined.set()
         assert (await device.ask_control("/rotate", call)).state is MembershipState.ACTIVE
+
+
+async def assert_thief_has_gained_nothing(bench: Bench, thief: Device) -> None:
+    handshake, m3 = await thief.ask_for_keys()
+    assert handshake.state is SlaveState.AWAIT_TICKET
+    assert await bench.post("/getTicket", m3.to_body()) == REFUSED
+    assert thief.key.address.hex() not in str(await bench.operations.list_devices())
+
+
+async def test_rotation_that_the_device_never_signed_gives_its_id_to_nobody(tmp_path: Path) -> None:
+    clock = ManualClock()
+    registry = FakeRegistry(clock.now_unix_s)
+    async with running_master(tmp_path, registry=registry, clock=clock) as bench:
+        device = await bench.joined_device(5)
+        thief = bench.device(66)
+        thief.oid = device.oid
+        registry.invent_rotation(device.oid, thief.key.address)
+        await bench.joined_device(7)  # its event comes after the lie: both were taken
+        await assert_thief_has_gained_nothing(bench, thief)
+    async with running_master(tmp_path, registry=registry, clock=clock) as bench:
+        thief.bench = bench
+        await assert_thief_has_gained_nothing(bench, thief)
+
+
+async def test_change_of_key_whose_proof_was_altered_in_the_store_is_named(tmp_path: Path) -> None:
+    async with running_master(tmp_path) as bench:
+        device, new_key = await bench.joined_device(5), device_key(50)
+        await device.send(device.record())
+        await device.ask_control("/rotate", rotation(device, new_key).encode())
+        assert (await bench.operations.verify_records())["findings"] == []
+        bench.store.write_now(lambda connection: connection.execute(text("UPDATE rotations SET by_old = by_new")))
+        verified = await bench.operations.verify_records()
+        assert not verified["is_good"]
+        assert "change of key" in str(verified["findings"])

@@ -175,6 +175,14 @@ class FakeRegistry(GroupRegistry):
         group.epoch += 1
         return self._mine(lambda at: Rotated(gid, oid, new_address, group.epoch, at))
 
+    def invent_rotation(self, oid: ObjectId, new_address: Address) -> None:
+        """Lie, as a gateway's node might: tell of a change of key that nobody signed."""
+        gid = self._objects[oid].gid
+        self._move(oid, new_address)
+        group = self._groups[gid]
+        group.epoch += 1
+        self._mine(lambda at: Rotated(gid, oid, new_address, group.epoch, at))
+
     async def rotate_master(self, request: MasterRotationRequest) -> Receipt:
         self._begin(request.deadline_unix_s)
         gid, new_master = request.gid, request.new_master

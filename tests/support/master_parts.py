@@ -30,6 +30,7 @@ from master_api.service import MasterService
 from master_api.sessions import DeviceRecords, LiveSession
 from master_api.store.devices import DeviceRow, fetch_keys_of, insert_device
 from master_api.store.records import fetch_device_state
+from master_api.store.rotations import RotationRow, keep_rotation
 from master_api.store.store import Store
 from tests.support.fake_registry import FakeRegistry
 from tests.support.handshakes import run_exchange
@@ -93,11 +94,10 @@ class Parts:
 
     async def rotate(self, oid: ObjectId, old: PrivateKey, new: PrivateKey) -> None:
         digest = self.group.domain.rotation_digest(self.group.gid, oid, new.address, self.deadline)
-        await self.registry.rotate(
-            RotationRequest(
-                self.group.gid, oid, new.address, self.deadline, old.sign_digest(digest), new.sign_digest(digest)
-            )
-        )
+        by_old, by_new = old.sign_digest(digest), new.sign_digest(digest)
+        proof = RotationRow(oid, new.address, old.address, self.deadline, by_old, by_new)
+        await self.store.write(lambda connection: keep_rotation(connection, proof))
+        await self.registry.rotate(RotationRequest(self.group.gid, oid, new.address, self.deadline, by_old, by_new))
 
     def signed(self, key: PrivateKey, oid: ObjectId, seq: int, *, epoch: int = 1) -> SignedRecord:
         group = self.group
