@@ -15,7 +15,7 @@ from measure.figure8.run import Figure8Settings, run_figure8
 from measure.figure8.tables import all_tables as figure8_tables
 from measure.fleet.agent import send_results
 from measure.fleet.collect import fetch_arrived, fetch_names, fleet_table
-from measure.fleet.parcels import newest_of_each
+from measure.fleet.parcels import Arrived, newest_of_each
 from measure.machine import describe_machine
 from measure.probes.finding import NO_PROBE, ProbeWishes, look_for_probes
 from measure.report.files import make_folder, write_text
@@ -131,13 +131,17 @@ def collect_runs(data_dir: Path | None, out: Path) -> None:
     console, _ = make_consoles()
     for one in arrived:
         one.results.write(out / f"{one.oid.hex()}-{one.results.experiment}.json")
-    tables = [fleet_table(found, names)] if (found := newest_of_each(arrived, "table2")) else []
+    tables = [fleet_table(found, names)] if (found := _by_name(newest_of_each(arrived, "table2"), names)) else []
     for table in tables:
         console.print(to_terminal(table))
         write_text(out / "machines.md", to_markdown(table))
         write_text(out / "machines.tex", to_latex(table))
     if traces := newest_of_each(arrived, "figure8"):
         save(draw_figure8([one.results for one in traces]), out, "machines.figure8")
+
+
+def _by_name(arrived: Sequence[Arrived], names: dict[bytes, str]) -> list[Arrived]:
+    return sorted(arrived, key=lambda one: (names.get(bytes(one.oid), ""), one.oid))
 
 
 def compare_runs(first_path: Path, second_path: Path, out: Path | None) -> None:
@@ -199,7 +203,7 @@ def _traffic(bench: Bench, settings: TrafficSettings) -> Outcome:
 
 def _write_page(bench: Bench, out: Path, outcomes: Sequence[Outcome]) -> None:
     results = [outcome.results for outcome in outcomes]
-    manifest = manifest_json(bench.machine, bench.found, results)
+    manifest = manifest_json(bench.machine, bench.condition, bench.found, results)
     write_text(out / "manifest.json", json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
     sections = [
         Section(
@@ -207,6 +211,6 @@ def _write_page(bench: Bench, out: Path, outcomes: Sequence[Outcome]) -> None:
         )
         for one in outcomes
     ]
-    page = render_page(bench.machine, manifest_tables(bench.machine, bench.found, results), sections)
+    page = render_page(bench.machine, manifest_tables(bench.machine, bench.condition, bench.found, results), sections)
     write_text(out / "report.html", page)
     bench.aside.print(f"  Report: {out / 'report.html'}", highlight=False)

@@ -51,6 +51,17 @@ def observe_condition(seconds: float) -> Condition:
     )
 
 
+def describe_condition(condition: Condition) -> str:
+    """In a line."""
+    frequency, temperature = condition.frequency_mhz, condition.temperature_c
+    return (
+        f"CPU {condition.busy_percent:.0f} % busy, load {condition.load_per_core:.2f} per core,"
+        f" {condition.free_memory_mb:,} MB free,"
+        f" {'frequency unknown' if frequency is None else f'{frequency:.0f} MHz'},"
+        f" {'temperature unknown' if temperature is None else f'{temperature:.0f} °C'}"
+    )
+
+
 def _frequency() -> tuple[float, float] | None:
     """MHz now and at most. None where the kernel tells none, as in many virtual machines."""
     frequency: object = psutil.cpu_freq()

@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table as RichTable
 
 from group_protocol.exit_codes import ExitCode
-from measure.idle import IdleCheck, check_idle, observe_condition
+from measure.idle import Condition, IdleCheck, check_idle, observe_condition
 from measure.machine import Machine, describe_machine
 from measure.probes.finding import Found, ProbeWishes, look_for_probes, open_probe
 from measure.probes.port import EnergyProbe
@@ -36,6 +36,7 @@ class Bench:
     """
 
     machine: Machine
+    condition: Condition
     checks: tuple[IdleCheck, ...]
     found: tuple[Found, ...]
     probe: EnergyProbe | None
@@ -76,12 +77,13 @@ def open_bench(wishes: ProbeWishes, *, requires_idle: bool = False) -> Bench:
         wait_for_meter=lambda: _wait_for_meter(wishes),
     )
     probe = open_probe(wishes, found)
-    checks = check_idle(observe_condition(_WATCHED_S), machine)
+    condition = observe_condition(_WATCHED_S)
+    checks = check_idle(condition, machine)
     show_checks(aside, checks)
     if requires_idle and not all(check.holds for check in checks[:3]):
         aside.print("  Nothing was measured: the machine is not quiet (--require-idle).", style="bold red")
         raise typer.Exit(ExitCode.CHECK_FAILED)
-    return Bench(machine, checks, found, probe, console, aside)
+    return Bench(machine, condition, checks, found, probe, console, aside)
 
 
 def show_checks(aside: Console, checks: Sequence[IdleCheck]) -> None:

@@ -17,6 +17,7 @@ from group_protocol.identifiers import ObjectId
 from group_protocol.senml import Reading
 from measure.errors import MeasurementError
 from measure.results import Results, results_from_json
+from measure.shallow_json import load_shallow_json
 
 PIECE_BYTES: Final = 16_384
 WHOLE_MAX_BYTES: Final = 32_000_000
@@ -92,7 +93,7 @@ def _join(oid: ObjectId, name: str, parts: _Pieces) -> Results:
         text = unpacker.decompress(whole, WHOLE_MAX_BYTES)
         if unpacker.unconsumed_tail:
             raise MeasurementError(f"the results of device {oid.hex()} are larger than {WHOLE_MAX_BYTES:,} bytes")
-        return results_from_json(json.loads(text))
+        return results_from_json(load_shallow_json(text))
     except (zlib.error, ValueError, KeyError, TypeError) as exc:
         raise MeasurementError(f"device {oid.hex()} sent no results of vgroup measure: {exc}") from exc
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 
 from measure.paper_baseline.errors import MalformedMessage
+from measure.shallow_json import load_shallow_json
 
 Json = Mapping[str, object]
 
@@ -22,8 +23,8 @@ def decode_json(body: bytes) -> Json:
         MalformedMessage: it is none.
     """
     try:
-        document = json.loads(body)
-    except (ValueError, RecursionError) as exc:
+        document = load_shallow_json(body)
+    except ValueError as exc:
         raise MalformedMessage("not JSON") from exc
     if not isinstance(document, dict):
         raise MalformedMessage("not a JSON object")

@@ -4,17 +4,21 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from measure.idle import Condition, describe_condition
 from measure.machine import Machine
 from measure.probes.finding import Found
 from measure.report.tables import Table
 from measure.results import FORMAT, Results
 
 
-def manifest_json(machine: Machine, found: Sequence[Found], results: Sequence[Results]) -> dict[str, Any]:
+def manifest_json(
+    machine: Machine, condition: Condition, found: Sequence[Found], results: Sequence[Results]
+) -> dict[str, Any]:
     """For programs."""
     return {
         "format": FORMAT,
         "machine": asdict(machine),
+        "condition_before": asdict(condition),
         "probes": {one.name: asdict(one.card) if one.card else {"missing": one.missing} for one in found},
         "experiments": {
             one.experiment: {"at": one.at, "settings": one.settings, "is_partial": one.is_partial,
@@ -24,13 +28,16 @@ def manifest_json(machine: Machine, found: Sequence[Found], results: Sequence[Re
     }  # fmt: skip
 
 
-def manifest_tables(machine: Machine, found: Sequence[Found], results: Sequence[Results]) -> list[Table]:
+def manifest_tables(
+    machine: Machine, condition: Condition, found: Sequence[Found], results: Sequence[Results]
+) -> list[Table]:
     """For people."""
     words = frozenset({1, 2})
     facts = [
         ("processor or board", machine.title),
         ("architecture, memory", f"{machine.architecture}, {machine.memory_mb:,} MB"),
         ("system", f"{machine.system}, kernel {machine.kernel}"),
+        ("before the run", describe_condition(condition)),
         ("frequency governor", machine.governor or "unknown"),
         ("Python, vgroup", f"{machine.python}, {machine.version}"),
         ("commit", machine.commit or "unknown"),

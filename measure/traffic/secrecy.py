@@ -1,13 +1,13 @@
 """Looks in a capture for what nobody should see there, in every spelling that a program would use."""
 
 import base64
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
+from measure.shallow_json import load_shallow_json
 from measure.wire.capture import RecordedConnection
 
 _SUBSTRING_MIN_BYTES: Final = 6
@@ -81,7 +81,7 @@ def repeated_ciphertexts(connections: Sequence[RecordedConnection], path: str, m
 def parse_body(body: bytes) -> Mapping[str, Any]:
     """The members of a JSON object; empty for anything else."""
     try:
-        parsed = json.loads(body)
+        parsed = load_shallow_json(body)
     except ValueError:
         return {}
     return parsed if isinstance(parsed, dict) else {}

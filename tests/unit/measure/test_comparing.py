@@ -18,6 +18,8 @@ from measure.table2.tables import all_tables
 from tests.unit.measure.results_of import MACHINE, modelled, results_with, times
 from tests.unit.measure.test_outputs import FULL
 
+QUIET = Condition(1.0, 0.1, 800, 3_000.0, 3_000.0, None)
+
 
 def around(middle: float, seed: int, count: int = 60) -> tuple[float, ...]:
     source = random.Random(seed)
@@ -67,16 +69,17 @@ def test_results_of_another_experiment_are_refused() -> None:
 
 def test_page_holds_everything_in_itself_and_warns_that_nothing_was_measured() -> None:
     section = Section("table2", "Table 2", FULL, all_tables(FULL), {"table2": draw_table2(FULL)})
-    page = render_page(MACHINE, manifest_tables(MACHINE, (), [FULL]), [section])
+    page = render_page(MACHINE, manifest_tables(MACHINE, QUIET, (), [FULL]), [section])
     assert "No energy was measured on this machine" in page
     assert 'src="data:image/svg+xml;base64,' in page
     assert "http" not in page.replace("http-equiv", "")
     assert "<script" not in page
     assert page.count("<h2") == 2
+    assert "800 MB free, 3000 MHz, temperature unknown" in page
 
 
 def test_manifest_names_machine_settings_and_checks() -> None:
-    manifest = manifest_json(MACHINE, (), [FULL])
+    manifest = manifest_json(MACHINE, QUIET, (), [FULL])
     assert manifest["machine"]["kernel"] == "6.1"
     assert manifest["experiments"]["table2"]["settings"] == {"experiments": 3}
     assert manifest["experiments"]["table2"]["idle_checks"][0]["holds"] is True
