@@ -32,6 +32,9 @@ _LATEX: Final = str.maketrans(
     }
 )
 
+_WORD_MAX_CHARACTERS: Final = 24
+"""A terminal's column is at least as wide as its longest word, up to this."""
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
@@ -58,7 +61,11 @@ def to_terminal(table: Table) -> RenderableType:
     drawn = RichTable(title=escape(table.title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD,
                       pad_edge=False, header_style="bold", expand=False)  # fmt: skip
     for index, name in enumerate(table.head):
-        drawn.add_column(escape(name), justify="left" if table.is_text(index) else "right", overflow="fold")
+        words = [word for cell in (name, *(row[index] for row in table.rows)) for word in cell.split()]
+        longest = min(max(map(len, words), default=1), _WORD_MAX_CHARACTERS)
+        drawn.add_column(
+            escape(name), justify="left" if table.is_text(index) else "right", overflow="fold", min_width=longest
+        )
     for row in table.rows:
         drawn.add_row(*(Text(cell, style="yellow" if "modelled" in cell else "") for cell in row))
     return Group(drawn, *(Text(f"  {note}", style="dim") for note in table.notes), Text(""))
