@@ -14,7 +14,7 @@ from pathlib import Path
 
 import atheris
 
-from tests.fuzz.corpus import load_corpus, save_corpus, unpack
+from tests.fuzz.kept_inputs import load_corpus, save_corpus, unpack
 
 IS_CHILD = "VGROUP_FUZZ_CHILD"
 if IS_CHILD in os.environ:

@@ -5,7 +5,7 @@ from typing import Any
 
 from group_protocol.encoding import b64decode
 from group_protocol.senml import Reading, encode_readings
-from tests.fuzz.corpus import FOLDER, load_corpus, save_corpus
+from tests.fuzz.kept_inputs import FOLDER, load_corpus, save_corpus
 from tests.fuzz.targets import TARGETS
 from tests.vectors.make_vectors import HERE, NEW_SLAVE
 

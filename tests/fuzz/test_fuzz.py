@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tests.fuzz.corpus import FOLDER, load_corpus
+from tests.fuzz.kept_inputs import FOLDER, load_corpus
 from tests.fuzz.seeds import make_seeds
 from tests.fuzz.targets import TARGETS
 from tests.vectors.make_vectors import HERE
