@@ -11,7 +11,16 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("chain_gateway", "contracts", "group_protocol", "master_api", "measure", "slave_client", "system_ports", "vgroup")
+PACKAGES = (
+    "chain_gateway",
+    "contracts",
+    "group_protocol",
+    "master_api",
+    "measure",
+    "slave_client",
+    "system_ports",
+    "vgroup",
+)
 FOREIGN = ("tests", "tools", "docs", "node_modules")
 # What a device must not carry: the chain, the store, the compiler, the plots.
 NOT_ON_A_DEVICE = (

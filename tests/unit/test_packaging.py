@@ -158,9 +158,7 @@ def test_lock_of_a_part_holds_the_same_versions_as_the_dev_lock(part: str) -> No
 def test_device_lock_holds_no_chain_store_or_plots() -> None:
     names = {pin.split("==")[0] for pin in pins_of(ROOT / "requirements" / "slave.lock")}
 
-    assert names.isdisjoint(
-        {"web3", "py-evm", "eth-account", "sqlalchemy", "py-solc-x", "numpy", "matplotlib"}
-    )
+    assert names.isdisjoint({"web3", "py-evm", "eth-account", "sqlalchemy", "py-solc-x", "numpy", "matplotlib"})
 
 
 def test_npm_lock_holds_integrity_and_no_address() -> None:
