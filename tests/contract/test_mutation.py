@@ -1,0 +1,43 @@
+"""A fixed sample of the faults that `make mutate-contract` tries, and the lists that it keeps."""
+
+import json
+
+import pytest
+
+from contracts import build
+from tools import mutate_contract
+from tools.contract_mutants import Mutant, find_mutants
+
+pytestmark = [pytest.mark.forge, pytest.mark.solc]
+SAMPLE = 8
+
+
+@pytest.fixture(scope="module")
+def mutants() -> list[Mutant]:
+    return find_mutants()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_every_mutant_of_the_sample_is_noticed(mutants: list[Mutant]) -> None:
+    fates = mutate_contract.try_all(mutate_contract.sample(mutants, SAMPLE, 1))
+    assert len(fates) == SAMPLE
+    assert mutate_contract.survivors(fates) == []
+
+
+def test_every_equivalent_mutant_is_one_that_is_made(mutants: list[Mutant]) -> None:
+    names = {mutant.name for mutant in mutants}
+    assert sorted(mutate_contract.known_equivalents().keys() - names) == []
+
+
+def test_published_score_leaves_no_mutant_alive() -> None:
+    score = json.loads(mutate_contract.RESULT.read_text("utf-8"))
+    assert score["living"] == 0
+    killed = score["killed by forge"] + score["killed by the Python tests"]
+    assert killed + score["equivalent"] == score["mutants"]
+
+
+def test_document_gives_the_published_score() -> None:
+    score = json.loads(mutate_contract.RESULT.read_text("utf-8"))
+    text = (build.ROOT / "docs" / "contract_proofs.md").read_text("utf-8")
+    assert [f"| {name} | {count} |" for name, count in score.items() if f"| {name} | {count} |" not in text] == []
