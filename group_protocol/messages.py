@@ -1,7 +1,7 @@
 """The outer messages M1–M6 and /data as JSON bodies (``docs/protocol.md`` §2, §3.2, §5.2)."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Final, Self
+from typing import Final, Self
 
 from group_protocol.crypto.aead import Aead
 from group_protocol.encoding import JsonValue, b64decode, b64encode, dump_json_object, lp, lp_list, parse_json_object
@@ -15,7 +15,6 @@ from group_protocol.identifiers import (
     Signature,
 )
 from group_protocol.limits import (
-    DATA_BODY_MAX_BYTES,
     HANDSHAKE_BODY_MAX_BYTES,
     OFFER_NAME_MAX_CHARACTERS,
     OFFERS_MAX,
@@ -208,8 +207,6 @@ class SealedRequest:
     sid: SessionId
     seq: int
     sealed: bytes
-
-    MAX_BYTES_DATA: ClassVar[int] = DATA_BODY_MAX_BYTES
 
     def to_body(self) -> bytes:
         """The JSON body."""

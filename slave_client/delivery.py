@@ -8,7 +8,7 @@ from typing import Final
 
 from group_protocol.channels import SlaveSession
 from group_protocol.errors import BusyError, DecodingError, Reason
-from group_protocol.frames import Ack, Close, MasterFrame, Open, Resume, decode_master_frame, encode_frame
+from group_protocol.frames import Ack, Close, Open, Resume, decode_master_frame, encode_frame
 from group_protocol.limits import GENERATION_MAX_AGE_S
 from group_protocol.messages import SealedAnswer
 from group_protocol.ports import Clock
@@ -165,7 +165,7 @@ async def _read_acks(stream: Stream, session: SlaveSession, acks: asyncio.Queue[
     """Open what the master sends. Ends with an exception only: the stream's end, or a frame that is wrong."""
     try:
         while True:
-            frame = _decode(session.stream_in.open(await stream.receive()))
+            frame = decode_master_frame(session.stream_in.open(await stream.receive()))
             if isinstance(frame, Close):
                 raise StreamClosedError(f"the master closed the stream: {frame.reason.name}")
             await acks.put(frame)
@@ -200,15 +200,11 @@ async def _take_acks(
 async def _ask_on_data(transport: Transport, session: SlaveSession, frame: bytes) -> Ack:
     request = session.data.seal_request(frame)
     body = await transport.post_twice("/data", request.to_body())
-    answer = _decode(session.data.open_answer(request.seq, SealedAnswer.from_body(body)))
+    answer = decode_master_frame(session.data.open_answer(request.seq, SealedAnswer.from_body(body)))
     if not isinstance(answer, Ack):
         raise DecodingError("the answer of /data is no ACK")
     # One request, one answer: that is flow control enough, and no unasked ACK could lift a credit of nothing.
     return replace(answer, credit_bytes=max(answer.credit_bytes, FRAME_TARGET_BYTES))
-
-
-def _decode(plaintext: bytes) -> MasterFrame:
-    return decode_master_frame(plaintext)
 
 
 async def _begin_epoch_if_due(outbox: Outbox, signals: Signals) -> None:

@@ -9,7 +9,6 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 
 from group_protocol.errors import VerificationError
 
-KEY_BYTES: Final = 32
 TAG_BYTES: Final = 16
 _NONCE: Final = struct.Struct(">IQ")
 

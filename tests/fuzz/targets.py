@@ -24,6 +24,7 @@ from group_protocol.errors import (
 from group_protocol.frames import decode_master_frame, decode_slave_frame, encode_frame
 from group_protocol.handshake import MasterHandshake, SlaveHandshake
 from group_protocol.intake import IntakeRules, seqs_to_look_up, take_items
+from group_protocol.limits import DATA_BODY_MAX_BYTES
 from group_protocol.messages import KeysSessionRequest, SealedAnswer, SealedRequest, parse_keys_session_answer
 from group_protocol.messages_rotation import RotationCall
 from group_protocol.pairing import parse_pairing_string
@@ -76,11 +77,11 @@ def _exchange() -> Exchange:
 
 def fuzz_sealed_bodies(raw: bytes) -> None:
     try:
-        request = SealedRequest.from_body(raw, max_bytes=SealedRequest.MAX_BYTES_DATA)
+        request = SealedRequest.from_body(raw, max_bytes=DATA_BODY_MAX_BYTES)
     except DecodingError:
         pass
     else:
-        assert SealedRequest.from_body(request.to_body(), max_bytes=SealedRequest.MAX_BYTES_DATA) == request
+        assert SealedRequest.from_body(request.to_body(), max_bytes=DATA_BODY_MAX_BYTES) == request
         _refuse_request(request)
     try:
         answer = SealedAnswer.from_body(raw)

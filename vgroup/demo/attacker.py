@@ -11,6 +11,7 @@ from group_protocol.crypto.keys import PrivateKey
 from group_protocol.frames import MasterFrame, decode_master_frame
 from group_protocol.handshake import SlaveHandshake
 from group_protocol.identifiers import Address, GroupId
+from group_protocol.limits import DATA_BODY_MAX_BYTES
 from group_protocol.messages import (
     REFUSAL_BODY,
     CookieChallenge,
@@ -127,7 +128,7 @@ class Attacker:
         reply = await self.post("/data", request.to_body())
         if reply.status != 200:
             return reply
-        answer = SealedAnswer.from_body(reply.body, max_bytes=SealedRequest.MAX_BYTES_DATA)
+        answer = SealedAnswer.from_body(reply.body, max_bytes=DATA_BODY_MAX_BYTES)
         return decode_master_frame(foothold.session.data.open_answer(request.seq, answer))
 
     async def open_stream_with(self, message: bytes) -> int:

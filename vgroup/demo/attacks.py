@@ -10,6 +10,7 @@ from typing import Final
 from group_protocol.errors import Reason
 from group_protocol.frames import Ack, Items, MasterFrame, encode_frame
 from group_protocol.identifiers import GroupId, Token
+from group_protocol.limits import DATA_BODY_MAX_BYTES
 from group_protocol.messages import SealedRequest
 from group_protocol.ports import RegistryIdentity
 from group_protocol.records import sign_record
@@ -104,7 +105,7 @@ async def replay_ended(attacker: Attacker, seen: Exchange) -> Attack:
 
 async def renumber(attacker: Attacker, seen: Exchange) -> Attack:
     """A sealed unit under a number that the master has not seen."""
-    unit = SealedRequest.from_body(seen.request.body, max_bytes=SealedRequest.MAX_BYTES_DATA)
+    unit = SealedRequest.from_body(seen.request.body, max_bytes=DATA_BODY_MAX_BYTES)
     reply = await attacker.post("/data", replace(unit, seq=unit.seq + _FAR_AHEAD).to_body())
     attempt = f"the same record as number {unit.seq + _FAR_AHEAD:,} instead of {unit.seq:,}"
     return Attack("replayed record, new number", attempt, str(reply), reply.is_refusal)
@@ -112,7 +113,7 @@ async def renumber(attacker: Attacker, seen: Exchange) -> Attack:
 
 async def carry_over(attacker: Attacker, foothold: Foothold, seen: Exchange) -> Attack:
     """A sealed unit of one session in another."""
-    unit = SealedRequest.from_body(seen.request.body, max_bytes=SealedRequest.MAX_BYTES_DATA)
+    unit = SealedRequest.from_body(seen.request.body, max_bytes=DATA_BODY_MAX_BYTES)
     reply = await attacker.post("/data", replace(unit, sid=foothold.session.sid).to_body())
     return Attack(
         "replayed record, other session", "the same record in the attacker's own session", str(reply), reply.is_refusal
