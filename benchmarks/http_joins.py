@@ -26,11 +26,11 @@ from group_protocol.ports import AssociationRequest, Receipt
 from group_protocol.suites import Suite
 from group_protocol.tickets import MembershipState
 from master_api.config import MasterConfig
-from master_api.edge_server import EdgeServer, json_response
 from measure.paper_baseline.client import PaperClient
 from measure.paper_baseline.relay import Relay, relay_to
 from measure.paper_baseline.server import serve
 from slave_client.transport import Transport
+from system_ports.edge_server import EdgeServer, json_response
 from tests.support.fake_registry import FakeRegistry
 from tests.support.running_master import Bench, running_master
 from tests.support.seeded import ManualClock

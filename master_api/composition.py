@@ -21,12 +21,12 @@ from master_api.context import build_context
 from master_api.descriptions import JsonObject, describe_audit
 from master_api.folder_lock import locked_folder
 from master_api.key_file import AskPassphrase, find_passphrase, read_key
-from master_api.logs import configure_logs
 from master_api.operations import Operations
 from master_api.public_endpoint import public_endpoint
 from master_api.service import MasterService
 from master_api.store.store import Store
 from system_ports.clock import SystemClock
+from system_ports.logs import configure_logs
 from system_ports.randomness import SystemRandom
 
 EMBEDDED = "embedded"

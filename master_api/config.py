@@ -7,7 +7,7 @@ from group_protocol.crypto.aead import Aead
 from group_protocol.limits import PAIRING_LIFETIME_S, PAYLOAD_MAX_BYTES, SESSION_LIFETIME_S
 from group_protocol.suites import DEFAULT_SUITES, Suite
 from group_protocol.tickets import EvidencePolicy, SessionTerms
-from master_api.rate_limits import Rate
+from system_ports.rate_limits import Rate
 
 DEFAULT_PORT = 3000
 """Port of the paper's master."""

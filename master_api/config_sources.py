@@ -2,19 +2,13 @@
 
 import os
 import re
-import tomllib
-import types
-import typing
 from collections.abc import Mapping
-from dataclasses import fields, replace
-from enum import Enum
 from pathlib import Path
-from typing import Any
 
-from group_protocol.errors import ConfigurationError
 from group_protocol.limits import PAYLOAD_MAX_BYTES
 from group_protocol.suites import ALLOWED_OFFERS, Suite
 from master_api.config import MasterConfig
+from system_ports.settings import load_settings, refuse_not_positive, refuse_unless
 
 ENVIRONMENT_PREFIX = "VGROUP_MASTER_"
 """``VGROUP_MASTER_PORT=3001`` sets ``port``, and so on for every setting."""
@@ -48,67 +42,20 @@ def load_config(
     """
     environment = os.environ if environment is None else environment
     folder = (data_dir or default_data_dir(environment)).expanduser().absolute()
-    path = folder / CONFIG_FILE_NAME
-    given = {name: value for name, value in (options or {}).items() if value is not None}
-    config = MasterConfig(folder)
-    config = _with_settings(config, _read_file(path), str(path))
-    config = _with_settings(config, _read_environment(environment), "the environment")
-    config = _with_settings(config, given, "the options")
+    config = load_settings(
+        MasterConfig(folder),
+        folder_field="data_dir",
+        path=folder / CONFIG_FILE_NAME,
+        environment=environment,
+        environment_prefix=ENVIRONMENT_PREFIX,
+        options=options or {},
+    )
     _refuse_out_of_range(config)
     return config
 
 
-def _read_file(path: Path) -> dict[str, object]:
-    try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
-        raise ConfigurationError(f"{path} cannot be read: {exc}") from exc
-
-
-def _read_environment(environment: Mapping[str, str]) -> dict[str, object]:
-    variables = {field.name: ENVIRONMENT_PREFIX + field.name.upper() for field in fields(MasterConfig)}
-    del variables["data_dir"]
-    return {name: environment[variable] for name, variable in variables.items() if variable in environment}
-
-
-def _with_settings(config: MasterConfig, settings: Mapping[str, object], source: str) -> MasterConfig:
-    kinds = typing.get_type_hints(MasterConfig)
-    del kinds["data_dir"]
-    converted = {}
-    for name, value in settings.items():
-        if name not in kinds:
-            raise ConfigurationError(f"{source}: there is no setting {name!r}")
-        try:
-            converted[name] = _convert(value, kinds[name])
-        except (TypeError, ValueError, KeyError) as exc:
-            raise ConfigurationError(f"{source}: {name} cannot be {value!r}") from exc
-    return replace(config, **converted)
-
-
-def _convert(value: Any, kind: Any) -> Any:  # noqa: ANN401 - here untyped settings become typed
-    """One setting, as text or TOML gives it, in its field's kind; TypeError, ValueError or KeyError if it cannot be."""
-    if isinstance(kind, types.GenericAlias):
-        items = value.split(",") if isinstance(value, str) else value
-        return tuple(_convert(item, kind.__args__[0]) for item in items)
-    if issubclass(kind, Enum):
-        return value if isinstance(value, kind) else kind[value.strip().upper()]
-    if isinstance(value, str):
-        return kind(value.strip())
-    if isinstance(value, Path) and kind is str:
-        return str(value)
-    # bool counts as int in Python, and int("…") of a fraction would cut it.
-    if isinstance(value, bool) or not isinstance(value, (int, float) if kind is float else kind):
-        raise TypeError(value)
-    return kind(value)
-
-
 def _refuse_out_of_range(config: MasterConfig) -> None:
-    for field in fields(MasterConfig):
-        value = getattr(config, field.name)
-        if isinstance(value, int | float) and not value > 0 and field.name not in {"port", "contract_block"}:
-            raise ConfigurationError(f"{field.name} must be above 0, not {value}")
+    refuse_not_positive(config, may_be_zero=frozenset({"port", "contract_block"}))
     checks = {
         "port": 0 <= config.port < 2**16,
         "suites": config.suites in ALLOWED_OFFERS or set(config.suites) == set(Suite),
@@ -124,6 +71,4 @@ def _refuse_out_of_range(config: MasterConfig) -> None:
         "contract_block": config.contract_block >= 0,
         "chain": config.chain == "embedded" or config.chain.startswith(("http://", "https://")),
     }
-    for name, is_good in checks.items():
-        if not is_good:
-            raise ConfigurationError(f"{name} cannot be {getattr(config, name)!r}")
+    refuse_unless(config, checks)

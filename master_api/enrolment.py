@@ -17,10 +17,10 @@ from master_api.audit import AuditKind
 from master_api.context import MasterContext
 from master_api.current_group import FormedGroup
 from master_api.pairing import pair_device, require_invited
-from master_api.rate_limits import HandshakeLimiter
 from master_api.sessions import DeviceRecords, HalfOpen, LiveSession
 from master_api.store.devices import DeviceRow, fetch_device_by_address, fetch_keys_of, set_last_seen
 from master_api.store.records import fetch_device_state
+from system_ports.rate_limits import HandshakeLimiter
 
 _COOKIE_KEY_BYTES = 32
 

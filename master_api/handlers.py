@@ -20,12 +20,12 @@ from group_protocol.messages import KeysSessionRequest, SealedRequest
 from master_api.context import MasterContext
 from master_api.control import Control
 from master_api.data_requests import DataRequests
-from master_api.edge_server import COMMON_HEADERS, busy, json_response, refusal
 from master_api.enrolment import Enrolment
 from master_api.health import HealthCheck
 from master_api.openapi import openapi_document
 from master_api.record_intake import RecordIntake
 from master_api.stream import serve_stream
+from system_ports.edge_server import COMMON_HEADERS, busy, json_response, refusal
 
 OUT_OF_ORDER_RETRY_S = 5
 """When the store or the chain fails, a device may come again after this."""

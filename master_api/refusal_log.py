@@ -6,8 +6,8 @@ from collections import Counter
 from group_protocol.errors import RemoteProtocolError, StoreError, VirtualGroupError
 from group_protocol.ports import Clock
 from master_api.audit import AuditKind, AuditLog
-from master_api.rate_limits import Rate, TokenBucket
 from master_api.store.store import Store
+from system_ports.rate_limits import Rate, TokenBucket
 
 REFUSALS_WRITTEN = Rate(per_s=0.2, burst=20)
 """At most 20 entries at once and 17,280 a day, about 5 MB, whatever strangers do."""

@@ -10,13 +10,13 @@ from master_api.audit import AuditKind, Detail
 from master_api.context import MasterContext
 from master_api.control import Control
 from master_api.data_requests import DataRequests
-from master_api.edge_server import EdgeServer
 from master_api.enrolment import Enrolment
 from master_api.handlers import Handlers
 from master_api.health import HealthCheck
 from master_api.membership_follower import MembershipFollower
 from master_api.record_intake import RecordIntake
 from master_api.store.groups import fetch_group
+from system_ports.edge_server import EdgeServer
 
 HOUSEKEEPING_S = 1.0
 """How often sessions whose time is up are ended."""

@@ -16,8 +16,8 @@ from group_protocol.handshake.master import MasterHandshake
 from group_protocol.identifiers import Address, ObjectId, SessionId
 from group_protocol.limits import HALF_OPEN_LIFETIME_S
 from group_protocol.messages import SealedAnswer
-from master_api.rate_limits import site_of
 from master_api.store.devices import DeviceKeyRow, address_in_epoch
+from system_ports.rate_limits import site_of
 
 
 @dataclass(slots=True)

@@ -6,8 +6,8 @@ import pytest
 
 from group_protocol.errors import DecodingError, StoreError, VerificationError
 from master_api.audit import fetch_newest
-from master_api.logs import JsonFormatter, TextFormatter
 from master_api.refusal_log import TEXT_MAX_CHARACTERS, safe_text
+from system_ports.logs import JsonFormatter, TextFormatter
 from tests.support.failing_store import failing_commits
 from tests.support.master_parts import Parts
 

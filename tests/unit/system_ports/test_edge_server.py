@@ -1,4 +1,4 @@
-from master_api.edge_server import ConnectionBounds, busy, refusal
+from system_ports.edge_server import ConnectionBounds, busy, refusal
 
 
 def test_connections_are_bounded_per_address_and_over_all() -> None:

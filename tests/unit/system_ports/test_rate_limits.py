@@ -1,7 +1,7 @@
 import pytest
 
 from group_protocol.errors import BusyError
-from master_api.rate_limits import TRACKED_ADDRESSES_MAX, HandshakeLimiter, Rate, TokenBucket, site_of
+from system_ports.rate_limits import TRACKED_ADDRESSES_MAX, HandshakeLimiter, Rate, TokenBucket, site_of
 
 
 def test_bucket_gives_its_burst_then_its_rate() -> None:

@@ -8,13 +8,12 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from typing import cast
+from typing import Protocol, cast
 
 from aiohttp import web
 
 from group_protocol.messages import BUSY_BODY, REFUSAL_BODY
-from master_api.config import MasterConfig
-from master_api.rate_limits import site_of
+from system_ports.rate_limits import site_of
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 _log = logging.getLogger("vgroup.master.edge")
@@ -39,6 +38,30 @@ def refusal() -> web.Response:
 def busy(retry_after_s: int) -> web.Response:
     """The answer under load."""
     return json_response(BUSY_BODY, status=429, retry_after_s=retry_after_s)
+
+
+class EdgeSettings(Protocol):
+    """What a server's settings say about its connections."""
+
+    @property
+    def connections_max(self) -> int:
+        """TCP connections at a time; more are closed at once."""
+        ...
+
+    @property
+    def connections_per_address_max(self) -> int:
+        """The same from one address."""
+        ...
+
+    @property
+    def idle_timeout_s(self) -> float:
+        """A kept-alive connection without a request is closed after this."""
+        ...
+
+    @property
+    def lingering_s(self) -> float:
+        """After a refusal, time for the rest of the request to arrive and be dropped."""
+        ...
 
 
 class ConnectionBounds:
@@ -114,7 +137,7 @@ class EdgeProtocol(web.RequestHandler):
 class EdgeServer(web.Server):
     """Makes a protocol for each connection."""
 
-    def __init__(self, handler: Handler, config: MasterConfig) -> None:
+    def __init__(self, handler: Handler, config: EdgeSettings) -> None:
         super().__init__(handler)
         self.config = config
         self.bounds = ConnectionBounds(config.connections_max, config.connections_per_address_max)
