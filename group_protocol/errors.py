@@ -40,6 +40,7 @@ class Reason(IntEnum):
     REPLACED = 40
     SESSION_EXPIRED = 41
     STORE_UNAVAILABLE = 42
+    QUEUE_FULL = 43
 
 
 class VirtualGroupError(Exception):

@@ -7,13 +7,23 @@ from typing import Final
 from group_protocol.encoding import Reader
 from group_protocol.errors import DecodingError, LocalProtocolError, Reason
 from group_protocol.limits import FRAME_MAX_BYTES
+from group_protocol.peer_messages import (
+    Delivery,
+    Receipt,
+    decode_delivery,
+    decode_receipt,
+    encode_delivery,
+    encode_receipt,
+)
 from group_protocol.records import Item, decode_items, encode_items
 
 _OPEN: Final = 0x01
 _ITEMS: Final = 0x02
 _RESUME: Final = 0x03
 _CLOSE: Final = 0x04
+_RECEIPT: Final = 0x05
 _ACK: Final = 0x12
+_DELIVERY: Final = 0x13
 _RESUME_LAYOUT: Final = struct.Struct(">BQ")
 _CLOSE_LAYOUT: Final = struct.Struct(">BH")
 _ACK_LAYOUT: Final = struct.Struct(">BQQIQQH")
@@ -66,11 +76,11 @@ class Ack:
     reason: Reason = Reason.NONE
 
 
-SlaveFrame = Open | Items | Resume | Close
+SlaveFrame = Open | Items | Resume | Close | Receipt
 """What a slave may send."""
-MasterFrame = Ack | Close
+MasterFrame = Ack | Close | Delivery
 """What a master may send."""
-Frame = Open | Items | Resume | Close | Ack
+Frame = Open | Items | Resume | Close | Receipt | Ack | Delivery
 
 
 def encode_frame(frame: Frame) -> bytes:
@@ -104,12 +114,20 @@ def _encode(frame: Frame) -> bytes:
                 frame.refused_seq,
                 frame.reason,
             )
+        case Delivery() | Receipt():
+            return _encode_peer_frame(frame)
         case Resume():
             return _RESUME_LAYOUT.pack(_RESUME, frame.refused_seq)
         case Close():
             return _CLOSE_LAYOUT.pack(_CLOSE, frame.reason)
         case Open():
             return bytes([_OPEN])
+
+
+def _encode_peer_frame(frame: Delivery | Receipt) -> bytes:
+    if isinstance(frame, Delivery):
+        return bytes([_DELIVERY]) + encode_delivery(frame)
+    return bytes([_RECEIPT]) + encode_receipt(frame)
 
 
 def decode_slave_frame(plaintext: bytes) -> SlaveFrame:
@@ -130,6 +148,8 @@ def decode_slave_frame(plaintext: bytes) -> SlaveFrame:
         return Resume(_unpack(_RESUME_LAYOUT, plaintext)[1])
     if kind == _CLOSE:
         return _decode_close(plaintext)
+    if kind == _RECEIPT:
+        return decode_receipt(plaintext[1:])
     raise DecodingError(f"{kind:#04x} is no frame of a slave")
 
 
@@ -149,6 +169,8 @@ def decode_master_frame(plaintext: bytes) -> MasterFrame:
         return Ack(last_seq, evidence_seq, credit_bytes, epoch, refused_seq, _parse_reason(reason))
     if kind == _CLOSE:
         return _decode_close(plaintext)
+    if kind == _DELIVERY:
+        return decode_delivery(plaintext[1:])
     raise DecodingError(f"{kind:#04x} is no frame of a master")
 
 

@@ -46,6 +46,8 @@ class IntakeRules:
         epoch: The group's epoch now.
         address_in: The device's address in an epoch: whose signature is good for records of that epoch.
         is_active_member: Whether an object is an active member of the group, the master included.
+        master: The master's own oid: what goes to another object is a peer message (§6.1).
+        has_room: Whether one more message to that slave can be queued; asked last, once for each peer message.
         terms: As M4 told them to the device.
     """
 
@@ -56,6 +58,8 @@ class IntakeRules:
     epoch: int
     address_in: Callable[[int], Address]
     is_active_member: Callable[[ObjectId], bool]
+    master: ObjectId
+    has_room: Callable[[ObjectId], bool]
     terms: SessionTerms
 
 
@@ -211,6 +215,8 @@ class _Progress:
         readings = _count_readings(record.payload)
         if isinstance(record, SignedRecord):
             self._check_signature(record)
+        if record.receiver != self._rules.master and not self._rules.has_room(record.receiver):
+            raise RefusedError(Reason.QUEUE_FULL, "too many messages wait for the receiver")
         digest = payload_hash(record.payload)
         new = StoredRecord(record.receiver, record.seq, record.epoch, digest)
         self.state = self.state.after_record(new, is_signed=isinstance(record, SignedRecord))
@@ -226,10 +232,12 @@ class _Progress:
         if len(record.payload) > rules.terms.payload_max_bytes:
             raise RefusedError(Reason.TOO_LARGE, f"payload of {len(record.payload)} bytes")
         if isinstance(record, CheckpointedRecord):
-            self._check_evidence_may_wait()
+            self._check_evidence_may_wait(record)
 
-    def _check_evidence_may_wait(self) -> None:
+    def _check_evidence_may_wait(self, record: CheckpointedRecord) -> None:
         terms, period = self._rules.terms, self.state.period
+        if record.receiver != self._rules.master:
+            raise RefusedError(Reason.EVIDENCE_REQUIRED, "a message to another slave needs a signature of its own")
         if terms.evidence_policy is not EvidencePolicy.CHECKPOINTS:
             raise RefusedError(Reason.EVIDENCE_REQUIRED, "every record needs a signature here")
         if period and period.epoch == self._rules.epoch and period.records >= terms.checkpoint_records:

@@ -149,6 +149,20 @@ def _decode_item(body: bytes, offset: int) -> tuple[Item, int]:
     return CheckpointedRecord(ObjectId(receiver), seq, epoch, payload), end
 
 
+def decode_signed_record(body: bytes, offset: int) -> tuple[SignedRecord, int]:
+    """Parse one signed record that begins at ``offset``; also where it ends.
+
+    Raises:
+        DecodingError: The bytes end within it, or it is another item.
+    """
+    if offset >= len(body):
+        raise DecodingError("the bytes end before a record")
+    item, end = _decode_item(body, offset)
+    if not isinstance(item, SignedRecord):
+        raise DecodingError("the item is no signed record")
+    return item, end
+
+
 def payload_hash(payload: bytes) -> bytes:
     """SHA-256, 32 bytes."""
     return sha256(payload)

@@ -16,11 +16,13 @@ _EXTENSION = bytes.fromhex("0001 0002 abcd 7fff 0000".replace(" ", ""))
 def make_seeds() -> dict[str, list[bytes]]:
     """For each target some inputs that its decoder takes."""
     vectors: dict[str, dict[str, Any]] = {
-        name: json.loads((HERE / f"{name}.json").read_text()) for name in ("e1", "h1", "r1", "records", "identifiers")
+        name: json.loads((HERE / f"{name}.json").read_text())
+        for name in ("e1", "h1", "r1", "records", "peer", "identifiers")
     }
     exchanges = [vectors[name] for name in ("e1", "h1", "r1")]
     ids, records = vectors["identifiers"], vectors["records"]
-    frames = [bytes.fromhex(frame) for frame in records["frames"].values()]
+    peer = vectors["peer"]["frames"]
+    frames = [bytes.fromhex(frame) for frame in (*records["frames"].values(), *peer.values())]
     items = bytes.fromhex(records["frames"]["items"])[1:]
     shares = [json.loads(exchange["m1_body"]) for exchange in exchanges]
     inner = [
@@ -38,6 +40,7 @@ def make_seeds() -> dict[str, list[bytes]]:
         "extensions": [b"", _EXTENSION],
         "items": [items, bytes.fromhex(records["signed_record"]), bytes.fromhex(records["checkpoint"])],
         "frames": [*frames, b"\x01" + _EXTENSION],
+        "deliveries": [bytes.fromhex(peer["delivery"])[1:], bytes.fromhex(peer["delivery"])[1:] + _EXTENSION],
         "intake": [items, bytes.fromhex(records["signed_record"])],
         "senml": [bytes.fromhex(records["payload"]), *_payloads()],
         "pairing_string": [ids["pairing_string"].encode(), *_endpoints(ids["pairing_string"])],

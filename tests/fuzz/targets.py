@@ -28,6 +28,7 @@ from group_protocol.limits import DATA_BODY_MAX_BYTES
 from group_protocol.messages import KeysSessionRequest, SealedAnswer, SealedRequest, parse_keys_session_answer
 from group_protocol.messages_rotation import RotationCall
 from group_protocol.pairing import parse_pairing_string
+from group_protocol.peer_messages import decode_delivery, encode_delivery, verify_delivery
 from group_protocol.records import decode_items, encode_items
 from group_protocol.senml import decode_readings, encode_readings
 from group_protocol.suites import Suite
@@ -153,6 +154,22 @@ def fuzz_frames(raw: bytes) -> None:
         assert decode(encoded) == frame
 
 
+def fuzz_deliveries(raw: bytes) -> None:
+    """A master's DELIVERY: whatever decodes is encoded again as it was, and nobody's word is believed for it."""
+    try:
+        delivery = decode_delivery(raw)
+    except DecodingError:
+        return
+    encoded = encode_delivery(delivery)
+    assert raw.startswith(encoded)
+    assert decode_delivery(encoded) == delivery
+    try:
+        verify_delivery(delivery, DOMAIN, GID, MASTER)
+    except VerificationError:
+        return
+    raise AssertionError("a message was believed that nobody said")
+
+
 def fuzz_intake(raw: bytes) -> None:
     """Any items a proven device may send: judged, never an error; and what is taken is never taken again."""
     try:
@@ -180,6 +197,8 @@ RULES: Final = IntakeRules(
     epoch=1,
     address_in=lambda _epoch: DEVICE_KEY.address,
     is_active_member=lambda oid: oid == MASTER,
+    master=MASTER,
+    has_room=lambda _oid: True,
     terms=SessionTerms(EvidencePolicy.CHECKPOINTS, 3, 5, 1_000, 86_400),
 )
 

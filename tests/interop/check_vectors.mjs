@@ -72,6 +72,43 @@ function checkRecords() {
   equal("ACK", JSON.stringify(r.readAck(e.unhex(v.frames.ack))), JSON.stringify(ack));
 }
 
+function checkPeer() {
+  const v = load("peer");
+  const [gid, from, to, payload, first, secret] = [v.gid, v.from, v.to, v.payload, v.first_address, v.new_secret].map(e.unhex);
+  const signed = r.signedRecord(secret, separator, { gid, from, to, seq: 6, epoch: 2, payload });
+  equal("peer message", signed, v.signed_record);
+  const address = e.addressOf(e.publicKeyOf(secret));
+  const digest = r.typedDigest(separator, "Rotation", gid, from, address, v.deadline);
+  const change = e.join(address, e.u64(v.deadline), e.sign(raw.slave_secret, digest), e.sign(secret, digest));
+  equal("DELIVERY", e.join(e.u8(0x13), e.u64(9), from, first, e.u8(1), change, signed), v.frames.delivery);
+  const delivery = r.readDelivery(e.unhex(v.frames.delivery));
+  r.verifyDelivery(delivery, separator, gid, to);
+  equal("DELIVERY's payload", delivery.payload, v.payload);
+  for (const [name, wrong] of [["from", to], ["to", from], ["payload", gid], ["seq", 7], ["changes", []]]) {
+    let refused = false;
+    try {
+      r.verifyDelivery({ ...delivery, [name]: wrong }, separator, gid, to);
+    } catch {
+      refused = true;
+    }
+    equal(`DELIVERY with another ${name}`, String(refused), "true");
+  }
+  equal("RECEIPT", r.receipt(9), v.frames.receipt);
+  equal("RECEIPT of a refusal", r.receipt(9, 8, 2), v.frames.receipt_of_refusal);
+}
+
+function checkAnchor() {
+  const v = load("anchor");
+  const [gid, from, to, sid] = [v.gid, v.from, v.to, v.sid].map(e.unhex);
+  const leaves = v.payload_hashes.map((text, at) => {
+    const number = at + 1;
+    return r.leaf(gid, number, from, to, number, 1, e.unhex(text), sid, 1_700_000_000_000 + number, e.unhex(v.signatures[at]));
+  });
+  leaves.forEach((leaf, at) => equal("leaf", leaf, v.leaves[at]));
+  equal("root", r.merkleRoot(leaves), v.root);
+  equal("anchor digest", r.typedDigest(separator, "Anchor", gid, e.unhex(v.root), 1, 5), v.digest);
+}
+
 function secretsOf(v) {
   if (v.suite === "R1") return { rsa: e.unhex(v.slave_rsa_private_key_pkcs8_der) };
   const mlkemSeed = v.suite === "H1" ? e.unhex(v.slave_mlkem_seed) : undefined;
@@ -134,5 +171,7 @@ function checkFrames(v, lane, sid) {
 
 checkIdentifiers();
 checkRecords();
+checkPeer();
+checkAnchor();
 for (const name of ["e1", "h1", "r1"]) checkHandshake(name);
 console.log(JSON.stringify({ compared }));

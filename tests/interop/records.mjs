@@ -55,6 +55,49 @@ export const items = (...all) => e.join(e.u8(2), ...all);
 export const resume = (seq) => e.join(e.u8(3), e.u64(seq));
 export const close = (reason) => e.join(e.u8(4), e.u16(reason));
 
+export const receipt = (through, refused = 0, reason = 0) => e.join(e.u8(5), e.u64(through), e.u64(refused), e.u16(reason));
+
+export function readDelivery(raw) {
+  const reader = new e.Reader(raw);
+  if (reader.number(1) !== 0x13) throw new Error("no DELIVERY");
+  const delivery = { number: reader.number(8), from: reader.take(16), firstAddress: reader.take(20), changes: [] };
+  for (let left = reader.number(1); left > 0; left -= 1)
+    delivery.changes.push({ address: reader.take(20), deadline: reader.number(8), byOld: reader.take(64), byNew: reader.take(64) });
+  if (reader.number(1) !== 1) throw new Error("the record is not signed");
+  Object.assign(delivery, { to: reader.take(16), seq: reader.number(8), epoch: reader.number(8) });
+  delivery.payload = reader.take(reader.number(4));
+  delivery.signature = reader.take(64);
+  if (reader.at !== raw.length) throw new Error("DELIVERY is too long");
+  return delivery;
+}
+
+/** Throws unless the sender itself said this to `receiver`: §6.1, with no word of the master believed. */
+export function verifyDelivery(delivery, separator, gid, receiver) {
+  if (!delivery.to.equals(receiver) || delivery.from.equals(receiver)) throw new Error("not for this device");
+  if (!e.objectIdOf(delivery.firstAddress).equals(delivery.from)) throw new Error("not the sender's address");
+  let address = delivery.firstAddress;
+  for (const change of delivery.changes) {
+    const digest = typedDigest(separator, "Rotation", gid, delivery.from, change.address, change.deadline);
+    e.requireSigner(digest, change.byOld, address, "change of key, old key");
+    e.requireSigner(digest, change.byNew, change.address, "change of key, new key");
+    address = change.address;
+  }
+  const { from, to, payload, seq, epoch } = delivery;
+  const digest = typedDigest(separator, "Exchange", gid, from, to, e.H(payload), seq, epoch);
+  e.requireSigner(digest, delivery.signature, address, "message");
+}
+
+/** §10: the hash of a stored record's leaf, and the root over such leaves by RFC 6962's definition. */
+export const leaf = (gid, number, from, to, seq, epoch, payloadHash, sid, received, evidence) =>
+  e.H(e.join(e.u8(0), e.lp(e.ascii("vgroup/1 record leaf"), gid, e.u64(number), from, to, e.u64(seq), e.u64(epoch), payloadHash, sid, e.u64(received), evidence)));
+
+export function merkleRoot(leaves) {
+  if (leaves.length === 1) return leaves[0];
+  let split = 1;
+  while (split * 2 < leaves.length) split *= 2;
+  return e.H(e.join(e.u8(1), merkleRoot(leaves.slice(0, split)), merkleRoot(leaves.slice(split))));
+}
+
 export function readAck(raw) {
   const reader = new e.Reader(raw);
   if (reader.number(1) !== 0x12) throw new Error("no ACK");

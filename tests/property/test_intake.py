@@ -20,6 +20,8 @@ RULES = IntakeRules(
     epoch=1,
     address_in=lambda _epoch: DEVICE_KEY.address,
     is_active_member=lambda oid: oid == MASTER,
+    master=MASTER,
+    has_room=lambda _oid: True,
     terms=SessionTerms(EvidencePolicy.CHECKPOINTS, 3, 5, 1_000, 86_400),
 )
 

@@ -214,6 +214,8 @@ class HostileTestMaster:
             epoch=self.epoch,
             address_in=lambda _epoch: held.device,
             is_active_member=lambda oid: oid == own,
+            master=own,
+            has_room=lambda _oid: True,
             terms=TERMS,
         )
 

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
+from group_protocol.anchored_records import AnchoredRecord
 from group_protocol.channels import Channel, Direction, SessionKeys, SlaveSession
 from group_protocol.crypto.aead import Aead
 from group_protocol.crypto.exchange import EphemeralShare, RsaShare, SlaveShare
@@ -28,9 +29,11 @@ from group_protocol.errors import Reason
 from group_protocol.frames import Ack, Close, Items, Open, Resume, encode_frame
 from group_protocol.handshake import MasterHandshake, MasterPolicy, SlaveHandshake
 from group_protocol.handshake.transcript import HandshakeSecrets, compute_th1, master_digest, slave_digest
-from group_protocol.identifiers import Address, derive_object_id
+from group_protocol.identifiers import Address, SessionId, derive_object_id
+from group_protocol.merkle import compute_path, compute_root
 from group_protocol.messages import KeysSessionAnswer, KeysSessionRequest, SealedRequest
 from group_protocol.pairing import PairingString, derive_code_id, make_pairing_proof
+from group_protocol.peer_messages import Delivery, KeyChange, Receipt
 from group_protocol.ports import RegistryIdentity
 from group_protocol.records import (
     Checkpoint,
@@ -73,6 +76,7 @@ def fixed(name: str, length_bytes: int) -> bytes:
 MASTER = PrivateKey.from_secret(fixed("master key", 32))
 SLAVE = PrivateKey.from_secret(fixed("slave key", 32))
 NEW_SLAVE = PrivateKey.from_secret(fixed("slave key after rotation", 32))
+PEER = PrivateKey.from_secret(fixed("key of another slave", 32))
 NEW_MASTER = PrivateKey.from_secret(fixed("master key after rotation", 32))
 CODE = fixed("pairing code", 16)
 SALT = fixed("salt", 32)
@@ -328,6 +332,63 @@ def make_records_vector() -> dict[str, Any]:
     }
 
 
+def make_peer_vector() -> dict[str, Any]:
+    """A message from the slave, after a change of its key, to another slave, and what the receiver answers."""
+    receiver = derive_object_id(PEER.address)
+    record = sign_record(
+        NEW_SLAVE, DOMAIN, gid=GID, sender=OID, receiver=receiver, seq=6, epoch=2, payload=make_payload(6)
+    )
+    rotation = DOMAIN.rotation_digest(GID, OID, NEW_SLAVE.address, DEADLINE_UNIX_S)
+    change = KeyChange(NEW_SLAVE.address, DEADLINE_UNIX_S, SLAVE.sign_digest(rotation), NEW_SLAVE.sign_digest(rotation))
+    return {
+        "gid": GID,
+        "from": OID,
+        "to": receiver,
+        "first_address": SLAVE.address,
+        "new_secret": NEW_SLAVE.secret,
+        "deadline": DEADLINE_UNIX_S,
+        "payload": record.payload,
+        "signed_record": encode_items([record]),
+        "frames": {
+            "delivery": encode_frame(Delivery(9, OID, SLAVE.address, (change,), record)),
+            "receipt": encode_frame(Receipt(9)),
+            "receipt_of_refusal": encode_frame(Receipt(9, 8, Reason.BAD_SIGNATURE)),
+        },
+    }
+
+
+def make_anchor_vector() -> dict[str, Any]:
+    """Leaves of five stored records, signed and checkpointed, their root, and the path of each."""
+    sid = SessionId(fixed("sid", 16))
+    records = [
+        AnchoredRecord(
+            number=number,
+            sender=OID,
+            receiver=MASTER_OID,
+            seq=number,
+            epoch=1,
+            payload_hash=payload_hash(make_payload(number)),
+            sid=sid,
+            received_at_unix_ms=1_700_000_000_000 + number,
+            signature=make_signed_record(number).signature if number % 2 else None,
+        )
+        for number in range(1, 6)
+    ]
+    leaves = [record.leaf(GID) for record in records]
+    return {
+        "gid": GID,
+        "from": OID,
+        "to": MASTER_OID,
+        "sid": sid,
+        "payload_hashes": [record.payload_hash for record in records],
+        "signatures": [record.signature or b"" for record in records],
+        "leaves": leaves,
+        "root": compute_root(leaves),
+        "paths": [compute_path(leaves, index) for index in range(len(leaves))],
+        "digest": DOMAIN.anchor_digest(GID, compute_root(leaves), 1, 5),
+    }
+
+
 def make_identifiers_vector() -> dict[str, Any]:
     """Addresses, ids, token, pairing, and every EIP-712 digest."""
     token = issue_token(MASTER, GID, SLAVE.address)
@@ -390,6 +451,8 @@ def make_all() -> dict[str, str]:
         "e1.json": to_text(make_handshake_vector(Suite.E1, Aead.C20P1305, inputs)),
         "r1.json": to_text(make_handshake_vector(Suite.R1, Aead.A256GCM, inputs)),
         "records.json": to_text(make_records_vector()),
+        "peer.json": to_text(make_peer_vector()),
+        "anchor.json": to_text(make_anchor_vector()),
     }
 
 

@@ -167,6 +167,32 @@ def test_running_hashes_follow_from_the_page() -> None:
         assert running.hex() == expected
 
 
+def test_leaves_and_root_of_an_anchor_follow_from_the_page() -> None:
+    vector = _load("anchor")
+    fields = zip(vector["payload_hashes"], vector["signatures"], strict=True)
+    leaves = []
+    for number, (digest, signature) in enumerate(fields, start=1):
+        u64 = number.to_bytes(8, "big")
+        ids = (_unhex(vector["gid"]), u64, _unhex(vector["from"]), _unhex(vector["to"]), u64)
+        received = (1_700_000_000_000 + number).to_bytes(8, "big")
+        rest = ((1).to_bytes(8, "big"), _unhex(digest), _unhex(vector["sid"]), received, _unhex(signature))
+        leaves.append(_sha(b"\0" + _lp(b"vgroup/1 record leaf", *ids, *rest)))
+    assert [leaf.hex() for leaf in leaves] == vector["leaves"]
+    left = _sha(b"\1" + _sha(b"\1" + leaves[0] + leaves[1]) + _sha(b"\1" + leaves[2] + leaves[3]))
+    assert _sha(b"\1" + left + leaves[4]).hex() == vector["root"]
+    assert vector["paths"][4] == [left.hex()]
+
+
+def test_delivery_is_laid_out_as_the_page_says() -> None:
+    vector = _load("peer")
+    frame = _unhex(vector["frames"]["delivery"])
+    assert frame[0] == 0x13
+    assert frame[1:46] == (9).to_bytes(8, "big") + _unhex(vector["from"]) + _unhex(vector["first_address"]) + b"\1"
+    assert frame[46 + 156 :] == _unhex(vector["signed_record"])
+    assert vector["frames"]["receipt"] == "05" + "0000000000000009" + "0" * 16 + "0000"
+    assert vector["frames"]["receipt_of_refusal"] == "05" + "0000000000000009" + "0000000000000008" + "0002"
+
+
 def test_no_two_vectors_share_a_key() -> None:
     keys = [key for name in ("h1", "e1", "r1") for key in _load(name)["keys"].values()]
     assert len(set(keys)) == len(keys) == 18

@@ -15,7 +15,9 @@ from group_protocol.frames import (
     encode_frame,
 )
 from group_protocol.limits import FRAME_MAX_BYTES
+from group_protocol.peer_messages import Receipt
 from group_protocol.records import encode_items
+from tests.support.peer_messages import make_delivery
 from tests.support.records import make_checkpoint, make_checkpointed, make_signed
 
 ITEMS = Items((make_signed(1), make_checkpointed(2), make_checkpoint(make_checkpointed(2))))
@@ -25,11 +27,15 @@ SLAVE_FRAMES: dict[str, SlaveFrame] = {
     "items": ITEMS,
     "resume": Resume(10),
     "close": Close(Reason.SHUTTING_DOWN),
+    "receipt": Receipt(12),
+    "receipt of a refusal": Receipt(12, 11, Reason.BAD_SIGNATURE),
 }
 MASTER_FRAMES: dict[str, MasterFrame] = {
     "ack": ACK,
     "clean ack": Ack(9, 9, 0, 1),
     "close": Close(Reason.REPLACED),
+    "delivery": make_delivery(3),
+    "delivery after changes of key": make_delivery(4, changes=2),
 }
 
 
@@ -49,6 +55,7 @@ def test_master_frame_survives_its_layout(frame: MasterFrame) -> None:
         (Open(), "01"),
         (Resume(10), "03" + "000000000000000a"),
         (Close(Reason.SHUTTING_DOWN), "04" + "0027"),
+        (Receipt(12, 11, Reason.BAD_SIGNATURE), "05" + "000000000000000c" + "000000000000000b" + "0002"),
         (
             ACK,
             "1200000000000000090000000000000007000100000000000000000003000000000000000a000c",

@@ -3,12 +3,13 @@ from dataclasses import replace
 
 import pytest
 
+from group_protocol import intake as intake_module
 from group_protocol.device_state import DeviceState, StoredRecord
 from group_protocol.errors import Reason, UnexpectedMessageError
 from group_protocol.frames import Ack, Resume
-from group_protocol.identifiers import Signature
+from group_protocol.identifiers import ObjectId, Signature
 from group_protocol.intake import Intake, IntakeRules, StreamGate, seqs_to_look_up, take_items
-from group_protocol.records import Checkpoint, CheckpointedRecord, Item, Record, payload_hash
+from group_protocol.records import Checkpoint, CheckpointedRecord, Item, Record, SignedRecord, payload_hash, sign_record
 from group_protocol.tickets import EvidencePolicy, SessionTerms
 from tests.support.records import (
     DEVICE,
@@ -17,6 +18,7 @@ from tests.support.records import (
     GID,
     MASTER,
     OTHER_DOMAIN,
+    PEER,
     STRANGER,
     STRANGER_KEY,
     make_checkpoint,
@@ -34,7 +36,9 @@ RULES = IntakeRules(
     is_sender_active=True,
     epoch=1,
     address_in=lambda _epoch: DEVICE_KEY.address,
-    is_active_member=lambda oid: oid in (MASTER, DEVICE),
+    is_active_member=lambda oid: oid in (MASTER, DEVICE, PEER),
+    master=MASTER,
+    has_room=lambda _oid: True,
     terms=TERMS,
 )
 RULES_EPOCH_2 = replace(RULES, epoch=2)
@@ -54,6 +58,41 @@ def assert_refused(intake: Intake, seq: int, reason: Reason) -> None:
     assert intake.refusal is not None
     assert (intake.refusal.seq, intake.refusal.reason) == (seq, reason)
     assert intake.refusal.detail
+
+
+def test_nothing_of_a_stranger_is_looked_at_before_it_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sender and receiver are asked for first: neither payload nor signature of an outsider costs more than a look."""
+
+    def never(*_arguments: object) -> None:
+        raise AssertionError("it was looked at")
+
+    for name in ("decode_readings", "payload_hash", "verify_record", "verify_checkpoint"):
+        monkeypatch.setattr(intake_module, name, never)
+    outside = replace(RULES, is_sender_active=False)
+    assert_refused(take([TO_PEER], NEW, outside), 1, Reason.NOT_A_MEMBER)
+    assert_refused(take([make_checkpoint(make_checkpointed(1))], NEW, outside), 1, Reason.NOT_A_MEMBER)
+    assert_refused(take([replace(TO_PEER, receiver=STRANGER)]), 1, Reason.UNKNOWN_RECEIVER)
+
+
+def test_room_is_asked_for_once_for_each_message_to_a_slave_and_never_for_one_to_the_master() -> None:
+    asked: list[ObjectId] = []
+
+    def has_room(oid: ObjectId) -> bool:
+        asked.append(oid)
+        return True
+
+    later = sign_record(DEVICE_KEY, DOMAIN, GID, DEVICE, PEER, 3, 1, make_payload(3))
+    intake = take([TO_PEER, make_signed(2), later, TO_PEER], NEW, replace(RULES, has_room=has_room))
+    assert intake.refusal is None
+    assert asked == [PEER, PEER]
+
+
+def test_signed_message_to_a_slave_inside_an_open_period_is_no_part_of_it() -> None:
+    waiting = [make_checkpointed(1), make_checkpointed(3)]
+    message = sign_record(DEVICE_KEY, DOMAIN, GID, DEVICE, PEER, 2, 1, make_payload(2))
+    intake = take([waiting[0], message, waiting[1], make_checkpoint(*waiting)])
+    assert intake.refusal is None
+    assert intake.state == DeviceState(3, 3)
 
 
 def test_signed_records_are_accepted_with_hash_and_count_of_readings() -> None:
@@ -104,6 +143,7 @@ def test_intake_stops_at_the_first_refusal_and_keeps_what_came_before() -> None:
 
 
 GOOD = make_signed(1)
+TO_PEER = sign_record(DEVICE_KEY, DOMAIN, GID, DEVICE, PEER, 1, 1, make_payload(1))
 REFUSED: dict[str, tuple[Item, IntakeRules, Reason]] = {
     "revoked sender": (GOOD, replace(RULES, is_sender_active=False), Reason.NOT_A_MEMBER),
     "seq zero": (make_signed(0), RULES, Reason.BAD_RANGE),
@@ -111,6 +151,27 @@ REFUSED: dict[str, tuple[Item, IntakeRules, Reason]] = {
     "epoch too old": (GOOD, RULES_EPOCH_2, Reason.STALE_EPOCH),
     "epoch not there yet": (make_signed(1, epoch=2), RULES, Reason.STALE_EPOCH),
     "receiver unknown": (replace(GOOD, receiver=STRANGER), RULES, Reason.UNKNOWN_RECEIVER),
+    "receiver outside, payload and signature rubbish": (
+        SignedRecord(STRANGER, 1, 1, b"rubbish", Signature(bytes(64))),
+        RULES,
+        Reason.UNKNOWN_RECEIVER,
+    ),
+    "sender outside, all else rubbish": (
+        SignedRecord(STRANGER, 0, 9, b"rubbish", Signature(bytes(64))),
+        replace(RULES, is_sender_active=False),
+        Reason.NOT_A_MEMBER,
+    ),
+    "message to a slave under a checkpoint": (
+        CheckpointedRecord(PEER, 1, 1, make_payload(1)),
+        RULES,
+        Reason.EVIDENCE_REQUIRED,
+    ),
+    "no room for a message to a slave": (TO_PEER, replace(RULES, has_room=lambda _oid: False), Reason.QUEUE_FULL),
+    "forged message where there is no room": (
+        replace(TO_PEER, signature=GOOD.signature),
+        replace(RULES, has_room=lambda _oid: False),
+        Reason.BAD_SIGNATURE,
+    ),
     "receiver itself": (replace(GOOD, receiver=DEVICE), RULES, Reason.UNKNOWN_RECEIVER),
     "too large": (make_signed(1, payload=bytes(1_001)), RULES, Reason.TOO_LARGE),
     "no evidence": (make_checkpointed(1), SIGNED_ONLY, Reason.EVIDENCE_REQUIRED),

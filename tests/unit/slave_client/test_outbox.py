@@ -25,6 +25,7 @@ from tests.support.seeded import ManualClock, SeededRandom
 KEY = PrivateKey.from_secret(b"\x22" * 32)
 OID = derive_object_id(KEY.address)
 MASTER_OID = ObjectId(b"m" * 16)
+OTHER_OID = ObjectId(b"o" * 16)
 GID = GroupId(b"g" * 16)
 DOMAIN = TypedDataDomain(RegistryIdentity(1337, Address(b"c" * 20)))
 SENDER = Sender(KEY, DOMAIN, GID, OID, MASTER_OID)
@@ -44,6 +45,7 @@ class MemoryMaster:
         self.epoch = 1
         self.credit_bytes = 1 << 20
         self.is_active = True
+        self.has_room = True
         self.state = DeviceState()
         self.records: list[Record] = []
         self.checkpoints: list[Checkpoint] = []
@@ -81,7 +83,9 @@ class MemoryMaster:
             is_sender_active=self.is_active,
             epoch=self.epoch,
             address_in=lambda _epoch: KEY.address,
-            is_active_member=lambda oid: oid == MASTER_OID,
+            is_active_member=lambda oid: oid in (MASTER_OID, OTHER_OID),
+            master=MASTER_OID,
+            has_room=lambda _oid: self.has_room,
             terms=self.terms,
         )
 
