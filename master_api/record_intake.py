@@ -130,6 +130,8 @@ class RecordIntake:
             epoch=self._group.view().epoch,
             address_in=live.records.address_in,
             is_active_member=is_active_member,
+            master=group.master_oid,
+            has_room=lambda _oid: True,
             terms=self._terms,
         )
 

@@ -168,8 +168,9 @@ async def _read_acks(stream: Stream, session: SlaveSession, acks: asyncio.Queue[
             frame = decode_master_frame(session.stream_in.open(await stream.receive()))
             if isinstance(frame, Close):
                 raise StreamClosedError(f"the master closed the stream: {frame.reason.name}")
-            await acks.put(frame)
-            more.set()
+            if isinstance(frame, Ack):
+                await acks.put(frame)
+                more.set()
     finally:
         more.set()
 

@@ -11,7 +11,7 @@ from benchmarks.core_join import CoreSlave
 from benchmarks.fixtures import begin_join
 from benchmarks.joins import new_key
 from benchmarks.load.wire import Wire, loopback_address
-from group_protocol.frames import Items, decode_master_frame, encode_frame
+from group_protocol.frames import Ack, Items, decode_master_frame, encode_frame
 from group_protocol.identifiers import Signature
 from group_protocol.messages import CookieChallenge, KeysSessionRequest, SealedAnswer, parse_keys_session_answer
 from group_protocol.records import SignedRecord
@@ -147,6 +147,6 @@ async def hostile_cbor(plan: Plan, code: bytes) -> Answers:
         if status != 200:
             return str(status)
         ack = decode_master_frame(session.data.open_answer(request.seq, SealedAnswer.from_body(answer)))
-        return ack.reason.name
+        return ack.reason.name if isinstance(ack, Ack) else type(ack).__name__
 
     return await send_all(plan, shoot)
