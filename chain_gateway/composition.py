@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import ClientTimeout
 from eth_account.signers.local import LocalAccount
-from web3 import AsyncHTTPProvider, AsyncWeb3
+from web3 import AsyncWeb3
 
 from chain_gateway.config import EMBEDDED_CHAIN_ID, GatewayConfig
 from chain_gateway.contract_abi import ContractAbi
@@ -19,6 +19,7 @@ from chain_gateway.embedded import open_embedded_chain
 from chain_gateway.embedded.lock import DirectoryLock
 from chain_gateway.events import EventDecoder
 from chain_gateway.node import ChainNode
+from chain_gateway.node_provider import NodeProvider
 from chain_gateway.private_files import read_relayer
 from chain_gateway.registry import Web3Registry
 from chain_gateway.replica import EventReplica
@@ -180,7 +181,7 @@ async def _open_by_url(config: GatewayConfig, _: Now, stack: AsyncExitStack) -> 
     account = await asyncio.to_thread(read_relayer, key_file)
     timeout = ClientTimeout(total=config.request_timeout_s)
     # No retries in there: what may be asked again, and when, is decided by those who ask.
-    provider = AsyncHTTPProvider(config.url, {"timeout": timeout}, exception_retry_configuration=None)
+    provider = NodeProvider(config.url, {"timeout": timeout}, exception_retry_configuration=None)
     stack.push_async_callback(provider.disconnect)
     return AsyncWeb3(provider), account
 

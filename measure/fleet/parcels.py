@@ -17,7 +17,7 @@ from group_protocol.identifiers import ObjectId
 from group_protocol.senml import Reading
 from measure.errors import MeasurementError
 from measure.results import Results, results_from_json
-from measure.shallow_json import load_shallow_json
+from system_ports.shallow_json import load_shallow_json
 
 PIECE_BYTES: Final = 16_384
 WHOLE_MAX_BYTES: Final = 32_000_000

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 
 from measure.paper_baseline.errors import MalformedMessage
-from measure.shallow_json import load_shallow_json
+from system_ports.shallow_json import load_shallow_json
 
 Json = Mapping[str, object]
 

@@ -30,12 +30,14 @@ class LyingNode:
     Attributes:
         lies: By method.
         is_stalling: Nothing is answered any more.
+        bomb: The body of every answer, if it is not empty.
     """
 
     target: str
     http: aiohttp.ClientSession
     lies: dict[str, Lie] = field(default_factory=dict)
     is_stalling: bool = False
+    bomb: bytes = b""
     url: str = ""
     _stalled: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -53,6 +55,8 @@ class LyingNode:
         asked = json.loads(await request.read())
         if self.is_stalling:
             await self._stalled.wait()
+        if self.bomb:
+            return web.Response(body=self.bomb, content_type="application/json")
         async with self.http.post(self.target, json=asked) as answer:
             told = await answer.json()
         lie = self.lies.get(asked["method"])
@@ -108,5 +112,5 @@ async def master_behind_a_liar(folder: Path) -> AsyncIterator[tuple[Edge, LyingN
                 await master.ask("group.create", name="ward 3")
                 yield Edge(master, http), node
             finally:
-                node.is_stalling, node.lies = False, {}
+                node.is_stalling, node.lies, node.bomb = False, {}, b""
                 await asyncio.to_thread(master.stop)

@@ -11,6 +11,7 @@ import pytest_asyncio
 
 from chain_gateway.composition import open_registry
 from chain_gateway.config import GatewayConfig
+from chain_gateway.node_provider import ANSWER_MAX_BYTES
 from group_protocol.errors import Reason
 from group_protocol.messages import BUSY_BODY
 from group_protocol.ports import AssociationRequest
@@ -131,6 +132,28 @@ async def test_node_that_stalls_stops_no_member_and_admits_nobody(stage: tuple[E
     assert (await newcomer.send(newcomer.record(seq=1))).reason is Reason.NOT_A_MEMBER
     node.is_stalling = False
     node.answer_the_stalled()
+
+
+BOMBS = {
+    "nested": b"[" * 1_000_000,
+    "nested_in_an_answer": b'{"jsonrpc":"2.0","id":1,"result":' * 30_000,
+    "huge": b'"' + b"A" * (ANSWER_MAX_BYTES + 1),
+    "no_json": b"\xff\xfe<html>",
+}
+
+
+@SAME_LOOP
+@pytest.mark.parametrize("bomb", BOMBS.values(), ids=BOMBS)
+async def test_node_that_answers_with_a_bomb_ends_nobody(stage: tuple[Edge, LyingNode], bomb: bytes) -> None:
+    edge, node = stage
+    member = await edge.member()
+    before_bytes = edge.master.resident_bytes
+    node.bomb = bomb
+    await asyncio.sleep(POLLS_S)
+    assert (await member.send(member.record())).last_seq == 1
+    assert edge.master.resident_bytes - before_bytes < 5 * ANSWER_MAX_BYTES
+    node.bomb = b""
+    assert (await (await edge.enrolled()).associate()).state in {MembershipState.ACTIVE, MembershipState.PENDING}
 
 
 @SAME_LOOP

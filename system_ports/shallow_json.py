@@ -1,7 +1,7 @@
 """JSON from others, with its nesting bounded before the parser sees it.
 
-Python's parser recurses in C. It is safe below the usual recursion limit of 1,000; py-evm, which the embedded chain
-brings into the process, raises that to 100,000, and then some 50 KB of brackets end the process.
+Python's parser recurses in C. It is safe below the usual recursion limit of 1,000; py-evm, which the gateway brings
+into the process, raises that to 100,000, and then some 50 KB of brackets end the process.
 """
 
 import json

@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from measure.shallow_json import DEPTH_MAX, load_shallow_json
+from system_ports.shallow_json import DEPTH_MAX, load_shallow_json
 
 
 def test_nesting_up_to_the_bound_is_read() -> None:
