@@ -36,6 +36,19 @@ class Finding:
     problem: str
 
 
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Numbers of a device, from ``first_seq`` to ``last_seq``, under which nothing is stored, though later ones are.
+
+    The device may have lost those records itself (a full buffer, a broken file: its status says so), or the store has:
+    it was put back from a backup, or somebody deleted them.
+    """
+
+    oid: ObjectId
+    first_seq: int
+    last_seq: int
+
+
 @dataclass(slots=True)
 class Report:
     """What the verification found.
@@ -44,18 +57,27 @@ class Report:
         good: Records whose evidence holds.
         waiting: Newest records of a device that no checkpoint covers yet. They are neither good nor bad.
         bad: Records whose evidence is wrong or missing.
+        missing: Numbers under which nothing is stored. They alone make nothing bad, see :class:`Gap`.
     """
 
     good: int = 0
     waiting: int = 0
     bad: int = 0
+    missing: int = 0
     findings: list[Finding] = field(default_factory=list)
+    gaps: list[Gap] = field(default_factory=list)
 
     def add(self, records: int, finding: Finding) -> None:
         """Count bad records under one finding."""
         self.bad += records
         if len(self.findings) < NAMED_MAX:
             self.findings.append(finding)
+
+    def add_gap(self, gap: Gap) -> None:
+        """Count numbers that are missing."""
+        self.missing += gap.last_seq - gap.first_seq + 1
+        if len(self.gaps) < NAMED_MAX:
+            self.gaps.append(gap)
 
     def to_json(self) -> dict[str, object]:
         """Plain values."""
@@ -68,6 +90,8 @@ class Report:
                 {"oid": item.oid.hex(), "first_seq": item.first_seq, "last_seq": item.last_seq, "problem": item.problem}
                 for item in self.findings
             ],
+            "missing": self.missing,
+            "gaps": [{"oid": gap.oid.hex(), "first_seq": gap.first_seq, "last_seq": gap.last_seq} for gap in self.gaps],
         }
 
 
@@ -129,9 +153,13 @@ class _DeviceVerification:
         self._checkpoints = checkpoints
         self._checkpoint = next(checkpoints, None)
         self._period: CheckpointPeriod | None = None
+        self._last_seq = 0
 
     def take(self, record: RecordRow) -> None:
         """The next record."""
+        if record.seq > self._last_seq + 1:
+            self._report.add_gap(Gap(self._oid, self._last_seq + 1, record.seq - 1))
+        self._last_seq = record.seq
         if sha256(record.payload) != record.payload_hash:
             self._report.add(
                 1, Finding(self._oid, record.seq, record.seq, "the payload is not the one that was stored")

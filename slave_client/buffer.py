@@ -16,41 +16,63 @@ from group_protocol.errors import StoreError
 from group_protocol.identifiers import ObjectId
 from group_protocol.limits import RECORD_SEQ_LIMIT
 from group_protocol.ports import Clock, Random
-from slave_client.buffer_file import BufferDamagedError, BufferFile
-from slave_client.buffered_record import BufferedRecord, BufferLimits
+from slave_client.buffer_file import BufferFile
+from slave_client.buffered_record import BufferedRecord, BufferLimits, DropPolicy
 from slave_client.errors import BufferFullError
-from slave_client.sequence import SequenceReservation
+from slave_client.guarded_buffer import GuardedBuffer
 from slave_client.state_directory import StateDirectory
 
-_FILE = "buffer.db"
 _RECENT_MAX_BYTES = 256 * 1024
 """Committed records that stay in memory, so that a connected device never reads back what it just wrote."""
 _UNCOMMITTED_MAX_BYTES = 1024 * 1024
-"""Records in memory while the disk refuses; beyond it the oldest are dropped."""
+"""Records in memory while the disk refuses; beyond it the policy says which are lost."""
 
 _Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, slots=True)
 class BufferFill:
-    """What the status shows. Bytes and seconds as their names say; counts are for the life of the file."""
+    """What the status shows. Bytes and seconds as their names say; counts are for the life of the file.
+
+    Waiting records are ``records`` and ``uncommitted_records``; the ``kept`` ones are acknowledged and make room when
+    it is needed.
+    """
 
     records: int
     stored_bytes: int
     max_bytes: int
     uncommitted_records: int
     oldest_age_s: float | None
+    max_age_s: float
+    when_full: str
+    kept_records: int
+    kept_bytes: int
     next_seq: int
     dropped_records: int
     set_aside_records: int
     unreadable_records: int
 
 
+@dataclass(frozen=True, slots=True)
+class LostByMaster:
+    """Records that the master had acknowledged and no longer holds: it was put back to an older state.
+
+    Attributes:
+        first_seq: The first of them.
+        last_seq: The last.
+        sent_again: So many of them are still here and are sent again; the others are lost.
+    """
+
+    first_seq: int
+    last_seq: int
+    sent_again: int
+
+
 class Buffer:
     """The device's outgoing records. Make one with :meth:`open`.
 
     Attributes:
-        damage: What was found broken and set aside, in words; empty when all was well.
+        lost_by_master: Found by the last :meth:`begin_sending` that found any.
     """
 
     def __init__(
@@ -80,9 +102,10 @@ class Buffer:
         self._acknowledged_through = 0
         self._deleted_through = 0
         self._next_seq = 1
+        self._is_sending = False
         self._held_at_open_s = 0.0
         self._opened_at_s = 0.0
-        self.damage = ""
+        self.lost_by_master: LostByMaster | None = None
 
     @classmethod
     async def open(
@@ -111,7 +134,7 @@ class Buffer:
         """Commit what is left, if the medium lets us, and close the file."""
         with contextlib.suppress(StoreError):
             await self.commit()
-        await self._run(self._file.close)
+        await self._run(self._guarded.file.close)
         self._thread.shutdown()
 
     def append(self, payload: bytes, receiver: ObjectId, *, readings: int = 1) -> int:
@@ -132,6 +155,10 @@ class Buffer:
             )
         self._next_seq = seq + 1
         record = BufferedRecord(seq, receiver, payload, readings, self.held_now_s())
+        waiting_bytes = self._uncommitted_bytes + record.stored_bytes
+        if self._limits.when_full is DropPolicy.NEWEST and waiting_bytes > _UNCOMMITTED_MAX_BYTES:
+            self._dropped_in_memory += 1
+            return seq
         self._uncommitted.append(record)
         self._uncommitted_bytes += record.stored_bytes
         while self._uncommitted_bytes > _UNCOMMITTED_MAX_BYTES and not self._committing.locked():
@@ -150,13 +177,17 @@ class Buffer:
             through = self._acknowledged_through
             if not records and through <= self._deleted_through:
                 return
-            await self._run(lambda: self._commit_blocking(records, through))
+            done = await self._run(
+                lambda: self._guarded.commit(records, through, self.held_now_s(), is_sending=self._is_sending)
+            )
             self._deleted_through = through
-            for record in records:
+            for index, record in enumerate(records):
                 self._uncommitted.popleft()
                 self._uncommitted_bytes -= record.stored_bytes
-                self._remember(record)
+                self._remember(record, is_stored=index < len(records) - done.refused)
                 self._committed_through = record.seq
+            while self._recent and self._recent[0].seq <= done.dropped_through:
+                self._forget_oldest_recent()
             self._was_committed.set()
 
     @property
@@ -175,7 +206,7 @@ class Buffer:
         Raises StoreError.
         """
         if seq < self._recent_floor:
-            return await self._run(lambda: self._file.read_after(seq, max_records, max_bytes))
+            return await self._on_file(lambda file: file.read_after(seq, max_records, max_bytes))
         chosen: list[BufferedRecord] = []
         total_bytes = 0
         for record in self._recent:
@@ -188,7 +219,7 @@ class Buffer:
         return chosen
 
     def acknowledge(self, through: int) -> None:
-        """The master holds everything up to this seq, with evidence: the next commit deletes it."""
+        """The master holds everything up to this seq, with evidence: the next commit notes it."""
         through = min(through, self.highest_committed)
         self._acknowledged_through = max(self._acknowledged_through, through)
         while self._recent and self._recent[0].seq <= self._acknowledged_through:
@@ -196,38 +227,62 @@ class Buffer:
 
     async def set_aside(self, seq: int, reason: int) -> None:
         """Take a refused record out of the way. Raises StoreError."""
-        await self._run(lambda: self._file.set_aside(seq, reason))
+        await self._on_file(lambda file: file.set_aside(seq, reason))
         kept = [record for record in self._recent if record.seq != seq]
         self._recent = deque(kept)
         self._recent_bytes = sum(record.stored_bytes for record in kept)
 
-    async def continue_above(self, last_seq: int) -> int:
-        """Go on above the master's last seq where this device may have used numbers again, since its files were lost.
+    async def begin_sending(self, last_seq: int) -> int:
+        """A session begins, the master's last seq is known: bring numbers and acknowledgements in line with it.
 
-        Records that wait under such numbers get new ones: the master would take them for repetitions. Answers how many.
-        Raises StoreError.
+        If the master holds a record that this file never sent, then the file is older than what the master knows (lost
+        and begun again, or put back from a backup). What was never sent is numbered anew above the master's last seq:
+        it would take it for a repetition. What may have been sent keeps its number, so that nothing is stored twice.
+
+        If the master lacks what it had acknowledged, then it was put back to an older state: see
+        :attr:`lost_by_master`.
+
+        Answers how many records have new numbers. Raises StoreError.
         """
-        if self._file.is_provisional and last_seq == 0:
-            await self._run(lambda: self._file.begin_numbers(self._file.next_seq, is_provisional=False))
-        if last_seq < self._next_seq and not self._file.is_provisional:
-            return 0
         async with self._committing:
-            floor = max(last_seq + 1, self._file.next_seq)
-            renumbered = await self._run(lambda: self._renumber_blocking(floor))
-            self._recent.clear()
-            self._recent_bytes = 0
-            self._next_seq = self._file.next_seq
-            self._committed_through = self._recent_floor = self._next_seq - 1
-            waiting = list(self._uncommitted)
-            self._uncommitted.clear()
-            for record in waiting:
-                self._uncommitted.append(replace(record, seq=self._next_seq))
-                self._next_seq += 1
+            if last_seq < self._acknowledged_through:
+                await self._take_back_acknowledgements(last_seq)
+            renumbered = 0
+            if last_seq > self._guarded.file.sent_through:
+                renumbered = await self._renumber_unsent(last_seq)
+            await self._on_file(lambda file: file.mark_sent(file.next_seq - 1))
+            self._is_sending = True
+        return renumbered
+
+    async def _take_back_acknowledgements(self, last_seq: int) -> None:
+        acknowledged = self._acknowledged_through
+        await self._on_file(lambda file: file.commit([], acknowledged, self.held_now_s(), is_sending=False))
+        again = await self._on_file(lambda file: file.take_back_acknowledgements(last_seq))
+        self._acknowledged_through = self._deleted_through = last_seq
+        self.lost_by_master = LostByMaster(last_seq + 1, acknowledged, again)
+
+    async def _renumber_unsent(self, last_seq: int) -> int:
+        floor = max(last_seq + 1, self._guarded.file.next_seq)
+        renumbered = await self._run(lambda: self._guarded.renumber_unsent(floor))
+        self._recent.clear()
+        self._recent_bytes = 0
+        self._next_seq = self._guarded.file.next_seq
+        self._committed_through = self._recent_floor = self._next_seq - 1
+        waiting = list(self._uncommitted)
+        self._uncommitted.clear()
+        for record in waiting:
+            self._uncommitted.append(replace(record, seq=self._next_seq))
+            self._next_seq += 1
         return renumbered + len(waiting)
 
     async def count_acknowledged(self, last_seq: int) -> int:
         """Readings in records that the master holds, its newest ACK naming ``last_seq``; for the life of the file."""
-        return await self._run(lambda: self._file.count_acknowledged(last_seq))
+        return await self._on_file(lambda file: file.count_acknowledged(last_seq))
+
+    @property
+    def damage(self) -> str:
+        """What was found broken and set aside, in words; empty when all was well."""
+        return self._guarded.damage
 
     @property
     def highest_committed(self) -> int:
@@ -240,7 +295,7 @@ class Buffer:
 
     def fill(self) -> BufferFill:
         """The fill level and the losses so far."""
-        counts = self._file.counts
+        counts = self._guarded.file.counts
         oldest_s = counts.oldest_held_s
         return BufferFill(
             records=counts.records,
@@ -248,6 +303,10 @@ class Buffer:
             max_bytes=self._limits.max_bytes,
             uncommitted_records=len(self._uncommitted),
             oldest_age_s=None if oldest_s is None else max(0.0, self.held_now_s() - oldest_s),
+            max_age_s=self._limits.max_age_s,
+            when_full=self._limits.when_full.value,
+            kept_records=counts.kept_records,
+            kept_bytes=counts.kept_bytes,
             next_seq=self._next_seq,
             dropped_records=counts.dropped_records + self._dropped_in_memory,
             set_aside_records=counts.set_aside_records,
@@ -255,50 +314,16 @@ class Buffer:
         )
 
     def _open_file(self) -> None:
-        self._sequence = SequenceReservation(self._directory)
-        path = self._directory.path / _FILE
-        try:
-            self._file = BufferFile(path, self._secret, self._limits, self._random)
-        except BufferDamagedError as exc:
-            self._set_file_aside(str(exc))
-            self._file = BufferFile(path, self._secret, self._limits, self._random)
-        if self._file.is_new:
-            self._file.begin_numbers(self._sequence.first_unreserved, is_provisional=not self._sequence.is_known)
-        self._next_seq = self._file.next_seq
-        self._committed_through = self._recent_floor = self._file.next_seq - 1
-        self._held_at_open_s = self._file.held_s
+        self._guarded = GuardedBuffer(self._directory, self._secret, self._limits, self._random)
+        file = self._guarded.file
+        self._next_seq = file.next_seq
+        self._committed_through = self._recent_floor = file.next_seq - 1
+        self._acknowledged_through = self._deleted_through = file.acknowledged_through
+        self._held_at_open_s = file.held_s
         self._opened_at_s = self._clock.monotonic_s()
 
-    def _commit_blocking(self, records: list[BufferedRecord], through: int) -> None:
-        if records:
-            self._sequence.cover(records[-1].seq)
-        try:
-            self._file.commit(records, through, self.held_now_s())
-        except BufferDamagedError as exc:
-            next_seq = self._file.next_seq
-            self._file.close()
-            self._set_file_aside(str(exc))
-            self._file = BufferFile(self._directory.path / _FILE, self._secret, self._limits, self._random)
-            self._file.begin_numbers(next_seq, is_provisional=False)
-            self._file.commit(records, 0, self.held_now_s())
-
-    def _renumber_blocking(self, first_seq: int) -> int:
-        self._sequence.cover(first_seq + self._file.counts.records)
-        return self._file.renumber_from(first_seq)
-
-    def _set_file_aside(self, cause: str) -> None:
-        """Rename the file and what SQLite keeps beside it, never over an older one."""
-        path = self._directory.path / _FILE
-        number = 1
-        while (aside := path.with_name(f"{_FILE}.damaged-{number}")).exists():
-            number += 1
-        for suffix in ("-wal", "-shm", ""):
-            with contextlib.suppress(FileNotFoundError):
-                path.with_name(path.name + suffix).rename(aside.with_name(aside.name + suffix))
-        self.damage = f"{cause}; it was set aside as {aside.name} and a new buffer begun"
-
-    def _remember(self, record: BufferedRecord) -> None:
-        if record.seq <= self._acknowledged_through:
+    def _remember(self, record: BufferedRecord, *, is_stored: bool) -> None:
+        if record.seq <= self._acknowledged_through or not is_stored:
             self._recent_floor = record.seq
             return
         self._recent.append(record)
@@ -310,6 +335,9 @@ class Buffer:
         record = self._recent.popleft()
         self._recent_bytes -= record.stored_bytes
         self._recent_floor = record.seq
+
+    async def _on_file(self, work: Callable[[BufferFile], _Result]) -> _Result:
+        return await self._run(lambda: self._guarded.do(work))
 
     async def _run(self, work: Callable[[], _Result]) -> _Result:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)

@@ -6,6 +6,7 @@ repeats, even when an old copy of the file is put back.
 """
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Final
 
 from group_protocol.crypto.aead import Aead, SealingKey
@@ -41,10 +42,22 @@ class BufferedRecord:
 
 @dataclass(slots=True)
 class BufferCounts:
-    """What the buffer holds and what became of the rest. Counts of lost records are for the life of the file."""
+    """What the buffer holds and what became of the rest. Counts of lost records are for the life of the file.
+
+    Attributes:
+        records: Records that wait for the master's ACK.
+        stored_bytes: About what they take.
+        kept_records: Records that the master has acknowledged and that stay a while, see :class:`BufferLimits`.
+        kept_bytes: About what those take.
+        oldest_held_s: When the oldest waiting record was put in.
+        dropped_records: Lost to the limits.
+        acknowledged_readings: In records up to the last acknowledged one.
+    """
 
     records: int = 0
     stored_bytes: int = 0
+    kept_records: int = 0
+    kept_bytes: int = 0
     oldest_held_s: float | None = None
     dropped_records: int = 0
     set_aside_records: int = 0
@@ -52,17 +65,31 @@ class BufferCounts:
     acknowledged_readings: int = 0
 
 
+class DropPolicy(StrEnum):
+    """What gives way when the buffer is full."""
+
+    OLDEST = "drop-oldest"
+    """The oldest waiting records: the newest state of the patient is never lost."""
+    NEWEST = "refuse-newest"
+    """New records, until there is room again: what was kept first stays whole."""
+
+
 @dataclass(frozen=True, slots=True)
 class BufferLimits:
-    """When records are dropped, oldest first.
+    """How much is kept, and what gives way. All times are of the device's running time: one that is off ages nothing.
 
     Attributes:
-        max_bytes: Bound on what the rows take.
-        max_age_s: Bound on age in seconds of the device's running time (a device that is off does not age its records).
+        max_bytes: Bound on what the rows take, acknowledged ones included; those give way first.
+        max_age_s: Bound on the age of a record in seconds.
+        when_full: Which waiting records are lost beyond a bound.
+        keep_acknowledged_s: Acknowledged records stay so many seconds where there is room, so that a master that was
+            put back to an older state gets them again.
     """
 
     max_bytes: int = 64 * 1024 * 1024
     max_age_s: float = 7 * 86_400
+    when_full: DropPolicy = DropPolicy.OLDEST
+    keep_acknowledged_s: float = 0.0
 
 
 class RowSealer:

@@ -12,7 +12,6 @@ from group_protocol.ports import Clock, Random
 from slave_client.backoff import Backoff
 from slave_client.batching import BatchRules
 from slave_client.buffer import Buffer
-from slave_client.buffered_record import BufferLimits
 from slave_client.config import SlaveConfig
 from slave_client.daemon import Daemon, DaemonOptions
 from slave_client.device_state import DeviceState, JoinStep
@@ -183,8 +182,8 @@ def _load_device(store: KeyStore) -> _Device:
 async def _open_buffer(
     config: SlaveConfig, directory: StateDirectory, device: _Device, clock: Clock, random: Random
 ) -> Buffer:
-    limits = BufferLimits(int(config.buffer_max_mb * 1_000_000), config.buffer_max_hours * 3_600)
-    return await Buffer.open(directory, device.keys.storage_secret, limits=limits, clock=clock, random=random)
+    secret = device.keys.storage_secret
+    return await Buffer.open(directory, secret, limits=config.buffer_limits, clock=clock, random=random)
 
 
 async def _make_sensors(config: SlaveConfig, clock: Clock) -> list[Sensor]:

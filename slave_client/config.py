@@ -10,6 +10,7 @@ from typing import Final, get_type_hints
 from group_protocol.errors import ConfigurationError
 from group_protocol.limits import READINGS_MAX
 from group_protocol.suites import ALLOWED_OFFERS, DEFAULT_SUITES, Suite
+from slave_client.buffered_record import BufferLimits, DropPolicy
 
 ENVIRONMENT_PREFIX: Final = "VGROUP_SLAVE_"
 """``VGROUP_SLAVE_VIA=data`` sets ``via``, and so on for every simple setting."""
@@ -44,13 +45,27 @@ class SlaveConfig:
     commit_s: float = 0.0
     """A record may wait this long for its disk write, so that several share one: kind to SD cards, less to readings."""
     buffer_max_mb: float = 64.0
-    """Most megabytes (10^6 bytes) of records that wait; beyond it the oldest are dropped and counted."""
+    """Most megabytes (10^6 bytes) of records on the disk."""
     buffer_max_hours: float = 168.0
-    """Most hours (of running time) that a record waits; older ones are dropped and counted."""
+    """Most hours (of running time) that a record waits."""
+    buffer_when_full: str = DropPolicy.OLDEST.value
+    """``drop-oldest`` or ``refuse-newest``: which records are lost, and counted, beyond one of the two bounds."""
+    buffer_keep_hours: float = 24.0
+    """Acknowledged records stay so many hours where there is room: a master put back from a backup gets them again."""
     backoff_longest_s: float = 60.0
     """Longest wait between two attempts to reach the master."""
     status_s: float = 10.0
     """The status file is written at every change of state and otherwise this often."""
+
+    @property
+    def buffer_limits(self) -> BufferLimits:
+        """The buffer's settings in bytes and seconds."""
+        return BufferLimits(
+            int(self.buffer_max_mb * 1_000_000),
+            self.buffer_max_hours * 3_600,
+            DropPolicy(self.buffer_when_full),
+            self.buffer_keep_hours * 3_600,
+        )
 
 
 def default_state_dir(environment: Mapping[str, str]) -> Path:
@@ -143,12 +158,14 @@ def _with_setting(config: SlaveConfig, name: str, value: object) -> SlaveConfig:
             return replace(config, sensors=value)
         case "via" if isinstance(value, str):
             return replace(config, via=value)
+        case "buffer_when_full" if isinstance(value, str):
+            return replace(config, buffer_when_full=value)
         case "suites" if isinstance(value, str | list | tuple):
             names = value.replace(",", " ").split() if isinstance(value, str) else value
             return replace(config, suites=tuple(Suite(str(item)) for item in names))
         case "batch_readings" if isinstance(value, int | str) and not isinstance(value, bool):
             return replace(config, batch_readings=int(value))
-        case "sensors" | "via" | "suites" | "batch_readings":
+        case "sensors" | "via" | "suites" | "batch_readings" | "buffer_when_full":
             raise TypeError(name)
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise TypeError(name)
@@ -165,6 +182,8 @@ def _refuse_out_of_range(config: SlaveConfig) -> None:
         "commit_s": 0 <= config.commit_s <= 3_600,
         "buffer_max_mb": 0.1 <= config.buffer_max_mb <= 1_000_000,
         "buffer_max_hours": 0 < config.buffer_max_hours <= 1_000_000,
+        "buffer_when_full": config.buffer_when_full in tuple(DropPolicy),
+        "buffer_keep_hours": 0 <= config.buffer_keep_hours <= 1_000_000,
         "backoff_longest_s": 0.5 <= config.backoff_longest_s <= 3_600,
         "status_s": 0.1 <= config.status_s <= 3_600,
     }

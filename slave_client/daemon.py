@@ -194,7 +194,9 @@ class Daemon:
 
     async def _make_outbox(self, opened: OpenSession) -> Outbox:
         ticket, place = opened.ticket, self._joining.state.enrolment
-        await self._buffer.continue_above(ticket.last_seq)
+        renumbered = await self._buffer.begin_sending(ticket.last_seq)
+        if renumbered:
+            self.board.report(f"{renumbered} records got new numbers: the master knows a later state of this device")
         self._batcher.payload_max_bytes = min(self._batcher.payload_max_bytes, ticket.terms.payload_max_bytes)
         sender = Sender(opened.key, opened.domain, ticket.gid, ticket.oid, ticket.master_oid)
         sending_epoch = place.sending_epoch if place else ticket.epoch
@@ -249,10 +251,9 @@ class Daemon:
             self._acknowledged = await self._buffer.count_acknowledged(last_seq)
         fields = self.board.to_fields(
             self._joining.state,
-            self._buffer.fill(),
+            self._buffer,
             readings=self._batcher.readings,
             acknowledged=self._acknowledged,
-            damage=self._buffer.damage,
         )
         await write_status(self._options.status_file, fields)
         if self.board.last_ack is not None and self._options.ready_file is not None and not self._is_ready_noted:

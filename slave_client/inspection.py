@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from typing import Any
 
 from slave_client.device_state import JoinStep
 from slave_client.keystore import KeyStore
@@ -42,13 +43,7 @@ def status_lines(fields: dict[str, object]) -> list[str]:
     ]
     buffer, ack, error = fields.get("buffer"), fields.get("last_ack"), fields.get("last_error")
     if isinstance(buffer, dict):
-        lines.append(
-            f"buffer     {buffer['records']} records, {buffer['stored_bytes']:,} of {buffer['max_bytes']:,} bytes; "
-            f"lost: {buffer['dropped_records']} dropped, {buffer['set_aside_records']} set aside, "
-            f"{buffer['unreadable_records']} unreadable"
-        )
-        if buffer["damage"]:
-            lines.append(f"           {buffer['damage']}")
+        lines += _buffer_lines(buffer)
     if isinstance(ack, dict):
         lines.append(
             f"last ack   record {ack['last_seq']}, evidence to {ack['evidence_seq']}, epoch {ack['epoch']}"
@@ -58,6 +53,34 @@ def status_lines(fields: dict[str, object]) -> list[str]:
         lines.append(f"last error {error['message']}{_since(error['at_unix_s'])}")
         if error["remedy"]:
             lines.append(f"           {error['remedy']}")
+    return lines
+
+
+def _buffer_lines(buffer: dict[str, Any]) -> list[str]:
+    """How full it is, what gives way when it is full, and what was lost."""
+    waiting = buffer["records"] + buffer["uncommitted_records"]
+    share = 100 * buffer["stored_bytes"] / buffer["max_bytes"]
+    oldest_h, max_h = (buffer["oldest_age_s"] or 0.0) / 3_600, buffer["max_age_s"] / 3_600
+    lines = [
+        (
+            f"buffer     {waiting} records wait, {share:.1f} % of {buffer['max_bytes'] / 1e6:,.1f} MB, "
+            f"the oldest for {oldest_h:.1f} of {max_h:,.0f} h; when full: {buffer['when_full']}"
+        ),
+        f"           acknowledged and kept: {buffer['kept_records']} ({buffer['kept_bytes'] / 1e6:,.1f} MB)",
+        (
+            f"           lost: {buffer['dropped_records']} dropped, {buffer['set_aside_records']} set aside, "
+            f"{buffer['unreadable_records']} unreadable"
+        ),
+    ]
+    if buffer["uncommitted_records"]:
+        lines.insert(1, f"           {buffer['uncommitted_records']} of them wait in memory for the disk")
+    if buffer["damage"]:
+        lines.append(f"           {buffer['damage']}")
+    if lost := buffer["lost_by_master"]:
+        lines.append(
+            f"           the master no longer holds records {lost['first_seq']} to {lost['last_seq']}, which it had "
+            f"acknowledged; {lost['sent_again']} of them are sent again"
+        )
     return lines
 
 

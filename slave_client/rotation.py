@@ -89,7 +89,7 @@ class Rotation:
     async def _deliver_all(self, transport: Transport, opened: OpenSession) -> None:
         """Send what waits and close the checkpoint period under the old key, as §6 asks before a rotation."""
         ticket, place = opened.ticket, self._joining.state.enrolment
-        await self._buffer.continue_above(ticket.last_seq)
+        await self._buffer.begin_sending(ticket.last_seq)
         sender = Sender(opened.key, opened.domain, ticket.gid, ticket.oid, ticket.master_oid)
         sending_epoch = place.sending_epoch if place else ticket.epoch
         outbox = Outbox(self._buffer, sender, ticket.terms, sending_epoch=sending_epoch, clock=self._clock)

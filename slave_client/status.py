@@ -12,7 +12,7 @@ from group_protocol.errors import VirtualGroupError
 from group_protocol.frames import Ack
 from group_protocol.identifiers import display_object_id
 from group_protocol.ports import Clock
-from slave_client.buffer import BufferFill
+from slave_client.buffer import Buffer
 from slave_client.device_state import DeviceState
 from slave_client.states import Event, State, next_state
 from system_ports.private_files import replace_private_file
@@ -78,9 +78,10 @@ class StatusBoard:
         self.changed.set()
 
     def to_fields(
-        self, device: DeviceState, fill: BufferFill, *, readings: int, acknowledged: int | None, damage: str
+        self, device: DeviceState, buffer: Buffer, *, readings: int, acknowledged: int | None
     ) -> dict[str, object]:
         """The status as JSON fields; the format is in docs/slave.md."""
+        lost = buffer.lost_by_master
         return {
             "version": STATUS_VERSION,
             "pid": os.getpid(),
@@ -92,7 +93,11 @@ class StatusBoard:
             "sessions": self.sessions,
             "readings": readings,
             "readings_acknowledged": acknowledged,
-            "buffer": {**asdict(fill), "damage": damage},
+            "buffer": {
+                **asdict(buffer.fill()),
+                "damage": buffer.damage,
+                "lost_by_master": asdict(lost) if lost else None,
+            },
             "last_ack": self._ack_fields(),
             "records_without_evidence": self.records_without_evidence,
             "sensors": [asdict(sensor) for sensor in self.sensors],

@@ -28,6 +28,9 @@ def verify_command(*, data_dir: DataDir = None, as_json: AsJson = False) -> None
         findings = report["findings"]
         for finding in findings if isinstance(findings, list) else []:
             typer.echo("device {oid}, records {first_seq} to {last_seq}: {problem}".format(**finding))
+        gaps = report["gaps"]
+        for gap in gaps if isinstance(gaps, list) else []:
+            typer.echo("device {oid}, records {first_seq} to {last_seq} are not here".format(**gap))
     if not report["is_good"]:
         raise typer.Exit(ExitCode.CHECK_FAILED)
 

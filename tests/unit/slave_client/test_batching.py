@@ -82,7 +82,7 @@ async def test_reading_that_senml_cannot_say_is_left_out_and_counted(directory: 
 
 async def test_store_that_refuses_is_reported_and_tried_again(directory: StateDirectory) -> None:
     async with running(directory, BatchRules(readings_max=1, batch_s=3_600)) as bench:
-        database = bench.buffer._file._database
+        database = bench.buffer._guarded.file._database
         database.execute("PRAGMA query_only = ON")
         await bench.add(1.0)
         async with asyncio.timeout(10):

@@ -263,20 +263,20 @@ async def test_lost_files_renumber_what_waits_above_the_masters_last_seq(opener:
     buffer.append(b"b", MASTER)
     await buffer.commit()
     buffer.append(b"c", MASTER)
-    assert await buffer.continue_above(100) == 3
+    assert await buffer.begin_sending(100) == 3
     assert buffer.append(b"d", MASTER) == 104
     await buffer.commit()
     records = await buffer.read_after(0, max_records=10, max_bytes=100)
     assert [(r.seq, r.payload) for r in records] == [(101, b"a"), (102, b"b"), (103, b"c"), (104, b"d")]
-    assert await buffer.continue_above(102) == 0
+    assert await buffer.begin_sending(102) == 0
     await buffer.close()
 
 
 async def test_new_device_with_no_record_at_the_master_keeps_its_numbers(opener: Opener) -> None:
     buffer = await opener.open()
     await fill(buffer, 3)
-    assert await buffer.continue_above(0) == 0
-    assert await buffer.continue_above(2) == 0
+    assert await buffer.begin_sending(0) == 0
+    assert await buffer.begin_sending(2) == 0
     assert await seqs(buffer) == [1, 2, 3]
     await buffer.close()
 
@@ -286,9 +286,9 @@ async def test_provisional_numbers_below_the_masters_are_given_anew_though_more_
 ) -> None:
     buffer = await opener.open()
     await fill(buffer, 5)
-    assert await buffer.continue_above(3) == 5
+    assert await buffer.begin_sending(3) == 5
     assert await seqs(buffer) == [6, 7, 8, 9, 10]
-    assert await buffer.continue_above(3) == 0
+    assert await buffer.begin_sending(3) == 0
     await buffer.close()
 
 
@@ -310,7 +310,7 @@ async def test_disk_that_refuses_raises_store_error_and_the_records_are_committe
     buffer = await opener.open()
     await fill(buffer, 1)
     blocker = sqlite3.connect(opener.directory.path / "buffer.db", isolation_level=None)
-    buffer._file._database.execute("PRAGMA busy_timeout = 10")
+    buffer._guarded.file._database.execute("PRAGMA busy_timeout = 10")
     blocker.execute("BEGIN IMMEDIATE")
     buffer.append(b"x", MASTER)
     with pytest.raises(StoreError) as caught:
