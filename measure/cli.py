@@ -95,7 +95,10 @@ def figure8_command(  # noqa: PLR0913 - as above
 @app.command("traffic")
 def traffic_command(
     *,
-    suite: Annotated[str, typer.Option(help="Key exchange of our slave: E1, or H1 (with ML-KEM).")] = "E1",
+    suite: Annotated[
+        list[str] | None,
+        typer.Option(help="Key exchange of our slave: H1 (with ML-KEM, the default one), E1 (repeatable).  [both]"),
+    ] = None,
     uses_tshark: Annotated[
         bool, typer.Option("--tshark/--no-tshark", help="Listen with tshark if it is installed, or with our own proxy.")
     ] = True,
@@ -108,9 +111,9 @@ def traffic_command(
 ) -> None:
     """Figures 9 to 13: packets, fields and bytes of a real exchange, and what a listener learns."""
     from measure.commands import traffic  # noqa: PLC0415 - as above
-    from measure.traffic.experiment import TrafficSettings  # noqa: PLC0415 - as above
+    from measure.traffic.experiment import SUITES, TrafficSettings  # noqa: PLC0415 - as above
 
-    traffic(out, TrafficSettings(suite, uses_tshark, interface, port, seconds))
+    traffic(out, TrafficSettings(tuple(suite or SUITES), uses_tshark, interface, port, seconds))
 
 
 @app.command("all")

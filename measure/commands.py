@@ -83,7 +83,7 @@ def everything(wishes: ProbeWishes, out: Path, experiments: int, joins: int, *, 
     try:
         for step in steps:
             outcomes.append(step(bench))
-            show_and_write(bench, out, outcomes[-1])
+            show_and_write(bench, out, outcomes[-1], shows_appendix=False)
             if outcomes[-1].results.is_partial:
                 break
     finally:
@@ -173,7 +173,7 @@ def _run_one(wishes: ProbeWishes, out: Path, run: Callable[[Bench], Outcome], *,
     finally:
         if bench.probe is not None:
             bench.probe.close()
-    show_and_write(bench, out, outcome)
+    show_and_write(bench, out, outcome, shows_appendix=True)
     end(bench, outcome.results)
 
 

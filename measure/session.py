@@ -98,7 +98,7 @@ class Outcome:
     """One experiment's results and how they are shown.
 
     Attributes:
-        appendix: Long tables, for the files alone.
+        appendix: Long tables: always in the files, on the terminal only when this experiment alone was asked for.
     """
 
     results: Results
@@ -107,10 +107,10 @@ class Outcome:
     appendix: Sequence[Table] = ()
 
 
-def show_and_write(bench: Bench, out: Path, outcome: Outcome) -> None:
-    """Write everything, then show the tables."""
+def show_and_write(bench: Bench, out: Path, outcome: Outcome, *, shows_appendix: bool) -> None:
+    """Write everything, then show the tables, the main ones last."""
     paths = write_outputs(out, outcome.results, [*outcome.tables, *outcome.appendix], outcome.plots)
-    for table in outcome.tables:
+    for table in [*(outcome.appendix if shows_appendix else ()), *outcome.tables]:
         bench.console.print(to_terminal(table))
     bench.aside.print(f"  Written to {out}: {', '.join(path.name for path in paths)}", highlight=False, style="dim")
 

@@ -12,7 +12,6 @@ from measure.machine import Machine
 from measure.quantities import MeasuredSeries, SeriesKey
 from measure.results import Results, now_text
 from measure.session import Outcome
-from measure.table2.operations import OURS
 from measure.table2.run import Progress
 from measure.traffic.packets import Packet
 from measure.traffic.plots import draw_traffic
@@ -21,7 +20,8 @@ from measure.traffic.secrecy import Finding
 from measure.traffic.tables import bytes_table, fields_table, join_steps, packets_table, secrecy_table
 from measure.traffic.watch import watch
 
-SUITES = {"E1": (Suite.E1,), "H1": (Suite.H1,)}
+SUITES = (Suite.H1, Suite.E1)
+"""The product's default, with ML-KEM, and the one without; the paper's own RSA step is in its protocol's column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +29,13 @@ class TrafficSettings:
     """What to listen to.
 
     Attributes:
+        suites: Key exchanges of our slaves; each makes an exchange of its own.
         interface: Others' exchange on this interface; empty for an exchange of our own on loopback.
         port: The master's, with an interface.
         seconds: How long, with an interface.
     """
 
-    suite: str = "E1"
+    suites: tuple[str, ...] = SUITES
     uses_tshark: bool = True
     interface: str = ""
     port: int = 3000
@@ -49,13 +50,12 @@ def run_traffic(
     Raises:
         ConfigurationError: No such suite or interface, or tshark may not listen.
     """
-    if settings.suite not in SUITES:
-        raise ConfigurationError(f"there is no suite {settings.suite}", remedy=f"One of {', '.join(SUITES)}.")
+    suites = [_suite(name) for name in dict.fromkeys(settings.suites)]
     results = Results("traffic", machine, asdict(settings), checks, at=now_text())
     try:
         if settings.interface:
             return _watch_others(results, settings, progress)
-        systems = asyncio.run(record_traffic(uses_tshark=settings.uses_tshark, suites=SUITES[settings.suite]))
+        systems = asyncio.run(record_traffic(uses_tshark=settings.uses_tshark, suites=suites))
         attacked = asyncio.run(read_as_man_in_the_middle())
     except KeyboardInterrupt:
         results.is_partial = True
@@ -67,6 +67,12 @@ def run_traffic(
     appendix = [table for one in systems for table in (fields_table(one), packets_table(one.system, one.capture))]
     plots = {"traffic": draw_traffic(systems)}
     return Outcome(results, [bytes_table(systems), secrecy_table(systems, attacked)], plots, appendix)
+
+
+def _suite(name: str) -> Suite:
+    if name not in SUITES:
+        raise ConfigurationError(f"traffic has no suite {name}", remedy=f"One of {', '.join(SUITES)}.")
+    return Suite(name)
 
 
 def _watch_others(results: Results, settings: TrafficSettings, progress: Progress) -> Outcome:
@@ -87,7 +93,7 @@ def _fill(results: Results, systems: Sequence[SystemTraffic], attacked: Sequence
             "repeated_ciphertexts": one.repeated,
             "packets": [_packet_to_json(packet) for packet in one.capture.packets],
         }
-    if leaks := [finding.name for one in systems if one.system == OURS for finding in one.findings if finding.is_seen]:
+    if leaks := [finding.name for one in systems if one.is_ours for finding in one.findings if finding.is_seen]:
         results.extra["failure"] = f"in the capture of our own exchange, in clear: {', '.join(leaks)}"
     results.extra["man_in_the_middle_reads"] = [finding.name for finding in attacked]
 

@@ -6,7 +6,6 @@ from matplotlib.figure import Figure
 
 from measure.paper_baseline.http_form import CAPTURED
 from measure.report.plots import OURS_COLOUR, PUBLISHED_COLOUR, THEIRS_COLOUR, new_figure, styled
-from measure.table2.operations import OURS
 from measure.traffic.run import SystemTraffic
 from measure.traffic.tables import JOIN_PATHS, join_steps
 
@@ -16,12 +15,12 @@ _HEIGHT = 0.62
 @styled
 def draw_traffic(systems: Sequence[SystemTraffic]) -> Figure:
     """One bar a system, cut into steps; requests dark, answers light."""
-    figure, (axis,) = new_figure(9.0, 2.6)
+    figure, (axis,) = new_figure(9.0, 0.65 * (len(systems) + 2))
     captured = [(step.path, step.request_bytes, step.answer_bytes) for step in CAPTURED]
     bars = [("paper's captures", PUBLISHED_COLOUR, captured)]
     for one in systems:
         steps = [(step.path, step.request_bytes, step.answer_bytes) for step in join_steps(one.capture)]
-        bars.append((f"{one.system}, here", OURS_COLOUR if one.system == OURS else THEIRS_COLOUR, steps))
+        bars.append((f"{one.system}, here", OURS_COLOUR if one.is_ours else THEIRS_COLOUR, steps))
     for at, (_, colour, steps) in enumerate(bars):
         left = 0
         for path, request_bytes, answer_bytes in steps:

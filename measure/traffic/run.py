@@ -3,11 +3,12 @@
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
+from group_protocol.pairing import PairingString
 from group_protocol.senml import Reading, encode_readings
 from group_protocol.suites import Suite
 from measure.bench.process import BenchMaster, bench_master
@@ -33,6 +34,7 @@ class SystemTraffic:
     """What one system showed.
 
     Attributes:
+        is_ours: Whether nothing that should be sealed may be seen in it.
         repeated: Data messages whose ciphertext was there before, although every one carries the same reading.
     """
 
@@ -40,22 +42,26 @@ class SystemTraffic:
     capture: Capture
     findings: tuple[Finding, ...]
     repeated: int
+    is_ours: bool
 
 
-async def record_traffic(*, uses_tshark: bool, suites: tuple[Suite, ...]) -> list[SystemTraffic]:
-    """Both systems, one after the other.
+async def record_traffic(*, uses_tshark: bool, suites: Sequence[Suite]) -> list[SystemTraffic]:
+    """Ours once with each key exchange, then the paper's.
 
     Args:
         uses_tshark: Listen with tshark if it is there; else with the recording proxy.
-        suites: What our slave offers.
+        suites: Key exchanges of our slaves, one slave each.
 
     Raises:
         ConfigurationError: tshark may not listen.
         VirtualGroupError: A step failed.
     """
     tshark = find_tshark() if uses_tshark else None
-    async with bench_master(1) as master:
-        return [await _ours(master, tshark, suites), await _theirs(master, tshark)]
+    async with bench_master(len(suites)) as master:
+        ours = [
+            await _ours(master, tshark, suite, pairing) for suite, pairing in zip(suites, master.pairings, strict=True)
+        ]
+        return [*ours, await _theirs(master, tshark)]
 
 
 async def read_as_man_in_the_middle() -> tuple[Finding, ...]:
@@ -105,11 +111,11 @@ async def _listening(master: BenchMaster, port: int, tshark: str | None) -> Asyn
         heard.append(await sniffer.settle_and_read())
 
 
-async def _ours(master: BenchMaster, tshark: str | None, suites: tuple[Suite, ...]) -> SystemTraffic:
+async def _ours(master: BenchMaster, tshark: str | None, suite: Suite, pairing: PairingString) -> SystemTraffic:
     reading = Reading(READING_NAME, time.time(), READING_VALUE)
     async with (
         _listening(master, master.port, tshark) as ear,
-        joined_slave(master.folder / "slave", master.pairings[0], ear.port, suites=suites) as slave,
+        joined_slave(master.folder / f"slave-{suite}", pairing, ear.port, suites=(suite,)) as slave,
     ):
         for _ in range(DATA_MESSAGES):
             await slave.send(slave.device.prepare_signed_data(reading))
@@ -118,7 +124,7 @@ async def _ours(master: BenchMaster, tshark: str | None, suites: tuple[Suite, ..
     ticket = device.ticket
     secrets = (
         Secret("device's private key", Kind.SECRET, device.key.secret),
-        Secret("pairing code", Kind.SECRET, master.pairings[0].code),
+        Secret("pairing code", Kind.SECRET, pairing.code),
         Secret("token", Kind.SECRET, ticket.token),
         Secret("reading", Kind.READING, encode_readings([reading])),
         Secret("device's public key", Kind.IDENTITY, device.key.public_key),
@@ -127,7 +133,8 @@ async def _ours(master: BenchMaster, tshark: str | None, suites: tuple[Suite, ..
         Secret("group id", Kind.IDENTITY, ticket.gid),
     )
     findings = find_secrets(secrets, capture.streams, capture.connections)
-    return SystemTraffic(OURS, capture, findings, repeated_ciphertexts(capture.connections, "/data", "sealed"))
+    repeated = repeated_ciphertexts(capture.connections, "/data", "sealed")
+    return SystemTraffic(f"{OURS}, {suite}", capture, findings, repeated, is_ours=True)
 
 
 async def _theirs(master: BenchMaster, tshark: str | None) -> SystemTraffic:
@@ -139,7 +146,8 @@ async def _theirs(master: BenchMaster, tshark: str | None) -> SystemTraffic:
     capture = await ear.capture()
     secrets = _secrets_of(device, membership)
     findings = find_secrets(secrets, capture.streams, capture.connections)
-    return SystemTraffic(THEIRS, capture, findings, repeated_ciphertexts(capture.connections, "/data", "data"))
+    repeated = repeated_ciphertexts(capture.connections, "/data", "data")
+    return SystemTraffic(THEIRS, capture, findings, repeated, is_ours=False)
 
 
 def _secrets_of(device: Device, membership: Membership) -> tuple[Secret, ...]:

@@ -103,7 +103,7 @@ def secrecy_table(systems: Sequence[SystemTraffic], man_in_the_middle: Sequence[
             "Man in the middle: puts its own RSA key into /keysSession, unnoticed, and holds the session key then.",
             "Our session keys are derived at both ends and never sent, so there is nothing of them to look for.",
         ),
-        text_columns=frozenset({1, 2, 3}),
+        text_columns=frozenset(range(1, len(systems) + 2)),
     )
 
 

@@ -36,7 +36,8 @@ async def watch(interface: str, port: int, steps: Iterable[int]) -> SystemTraffi
             capture = await sniffer.settle_and_read()
     if not capture.packets:
         raise MeasurementError(f"nothing was heard on {interface}, TCP port {port}")
-    return SystemTraffic(system_of(capture), capture, (), 0)
+    system = system_of(capture)
+    return SystemTraffic(system, capture, (), 0, is_ours=system == OURS)
 
 
 def system_of(capture: Capture) -> str:

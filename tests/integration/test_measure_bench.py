@@ -61,8 +61,11 @@ async def test_master_that_cannot_start_says_why(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize("uses_tshark", [False, True])
 async def test_nothing_of_ours_is_in_the_capture_and_the_papers_identity_is(*, uses_tshark: bool) -> None:
     """With tshark where it is installed; without it both runs use the proxy, as the command does."""
-    ours, theirs = await record_traffic(uses_tshark=uses_tshark, suites=(Suite.H1,))
-    assert not [finding.name for finding in ours.findings if finding.is_seen]
+    with_kem, ours, theirs = await record_traffic(uses_tshark=uses_tshark, suites=(Suite.H1, Suite.E1))
+    assert not [finding.name for one in (with_kem, ours) for finding in one.findings if finding.is_seen]
+    assert sum(step.request_bytes for step in join_steps(with_kem.capture)) > sum(
+        step.request_bytes for step in join_steps(ours.capture)
+    )
     assert {finding.name for finding in theirs.findings if finding.is_seen} == {"device's public key", "object id"}
     assert (ours.repeated, theirs.repeated) == (0, 2)
     assert [step.path for step in join_steps(ours.capture)] == ["/keysSession", "/getTicket", "/assoc"]
