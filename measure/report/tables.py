@@ -80,14 +80,16 @@ def to_markdown(table: Table) -> str:
 
 
 def to_latex(table: Table) -> str:
-    """A floating table with booktabs."""
+    """A floating table with booktabs, made smaller where it would not fit the page."""
     columns = "".join("l" if table.is_text(index) else "r" for index in range(len(table.head)))
     body = [" & ".join(map(latex_text, row)) + r" \\" for row in table.rows]
     caption = latex_text(" ".join([f"{table.title}.", *table.notes]))
     return "\n".join(
         [
+            r"% needs \usepackage{adjustbox,amssymb,booktabs,textcomp}",
             r"\begin{table}",
             rf"\caption{{{caption}}}",
+            r"\begin{adjustbox}{max width=\linewidth, max totalheight=0.85\textheight}",
             rf"\begin{{tabular}}{{{columns}}}",
             r"\toprule",
             " & ".join(map(latex_text, table.head)) + r" \\",
@@ -95,6 +97,7 @@ def to_latex(table: Table) -> str:
             *body,
             r"\bottomrule",
             r"\end{tabular}",
+            r"\end{adjustbox}",
             r"\end{table}",
             "",
         ]

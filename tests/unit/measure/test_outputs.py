@@ -130,7 +130,9 @@ def test_markup_in_a_cell_stays_text() -> None:
     table = Table("<b>", ("a", "b"), (("<script>", "x|y"),), notes=("<i>",))
     assert "<script>" not in to_html(table)
     assert r"x\|y" in to_markdown(table)
-    assert r"\begin{tabular}{lr}" in to_latex(table)
+    latex = to_latex(table)
+    assert r"\begin{tabular}{lr}" in latex
+    assert latex.count(r"\begin{adjustbox}") == latex.count(r"\end{adjustbox}") == 1
 
 
 def test_plot_of_modelled_energy_is_drawn_and_is_the_same_every_time() -> None:
