@@ -87,9 +87,8 @@ def test_proxys_segments_become_packets_in_time_order() -> None:
 
 
 def test_tables_say_what_was_seen_and_beside_what() -> None:
-    traffic = SystemTraffic(
-        "ours", heard(), (Finding("token", Kind.SECRET, ""), Finding("object id", Kind.IDENTITY, "member oid")), 0
-    )
+    findings = (Finding("token", Kind.SECRET, ""), Finding("object id", Kind.IDENTITY, "member oid"))
+    traffic = SystemTraffic("ours", heard(), findings, repeated=0, is_ours=True)
     assert bytes_table([traffic]).rows[0] == ("/keysSession", "1,727 / 2,122", "56 / 40")
     rows = {row[0]: row[1:] for row in secrecy_table([traffic], [Finding("token", Kind.SECRET, "raw")]).rows}
     assert rows["token"] == ("✓ not there", "✗ read")
