@@ -52,6 +52,9 @@ class AuditKind(StrEnum):
     MASTER_ROTATED = "master.rotated"
     SESSION_OPENED = "session.opened"
     PEER_REFUSED = "peer.refused"
+    MESSAGES_DROPPED = "messages.dropped"
+    MESSAGE_REFUSED = "message.refused"
+    RECORDS_ANCHORED = "records.anchored"
 
 
 class AuditBroken(VirtualGroupError):

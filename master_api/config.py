@@ -7,6 +7,7 @@ from group_protocol.crypto.aead import Aead
 from group_protocol.limits import PAIRING_LIFETIME_S, PAYLOAD_MAX_BYTES, SESSION_LIFETIME_S
 from group_protocol.suites import DEFAULT_SUITES, Suite
 from group_protocol.tickets import EvidencePolicy, SessionTerms
+from master_api.full_queue import FullQueue
 from system_ports.rate_limits import Rate
 
 DEFAULT_PORT = 3000
@@ -96,6 +97,10 @@ class MasterConfig:
     """A peer that does not take an ACK for this long is cut off."""
     stream_credit_bytes: int = 524_288
     """Bytes of frames that a stream may have unacknowledged: what one device can occupy (docs/protocol.md §6)."""
+    peer_queue_max: int = 1_000
+    """Messages of one slave to another that may wait while the receiver is away."""
+    peer_queue_full: FullQueue = FullQueue.REFUSE
+    """REFUSE: a message that finds the queue full is refused. DROP_OLDEST: the oldest one is pushed out and counted."""
     shutdown_s: float = 5.0
     """Time that open requests have to finish at shutdown."""
     log_format: str = "text"

@@ -8,6 +8,7 @@ from master_api.audit import AuditLog
 from master_api.config import MasterConfig
 from master_api.current_group import CurrentGroup
 from master_api.deadlines import Deadlines
+from master_api.peer_post import PeerPost
 from master_api.refusal_log import RefusalLog
 from master_api.registry_calls import RegistryCalls
 from master_api.sessions import HalfOpenSessions, LiveSessions
@@ -27,6 +28,7 @@ class MasterContext:
     audit: AuditLog
     refusals: RefusalLog
     group: CurrentGroup
+    post: PeerPost
     deadlines: Deadlines
     calls: RegistryCalls
     half_open: HalfOpenSessions
@@ -37,7 +39,7 @@ def build_context(
     config: MasterConfig, key: PrivateKey, registry: GroupRegistry, store: Store, clock: Clock, random: Random
 ) -> MasterContext:
     """Put a master together around its outward ports. Nothing is started."""
-    audit = AuditLog(key, clock)
+    audit, group = AuditLog(key, clock), CurrentGroup(registry)
     return MasterContext(
         config=config,
         key=key,
@@ -47,7 +49,15 @@ def build_context(
         random=random,
         audit=audit,
         refusals=RefusalLog(store, audit, clock),
-        group=CurrentGroup(registry),
+        group=group,
+        post=PeerPost(
+            store=store,
+            group=group,
+            registry=registry,
+            audit=audit,
+            queue_max=config.peer_queue_max,
+            when_full=config.peer_queue_full,
+        ),
         deadlines=Deadlines(registry, clock, config.association_deadline_s),
         calls=RegistryCalls(config.association_wait_s),
         half_open=HalfOpenSessions(config.half_open_max, config.half_open_per_address_max),

@@ -30,6 +30,7 @@ from master_api.store.devices import (
     set_association,
     set_state,
 )
+from master_api.store.peer_queue import drop_messages_of
 from master_api.store.rotations import fetch_rotations
 
 RETRY_S = 1.0
@@ -187,6 +188,10 @@ class MembershipFollower:
         if device is not None and device.state is not MembershipState.REVOKED:
             set_state(connection, oid, MembershipState.REVOKED)
             self._context.audit.append(connection, AuditKind.DEVICE_REVOKED, {"oid": oid.hex()})
+            self._context.post.forget(oid)
+            if dropped := drop_messages_of(connection, oid):
+                detail: Detail = {"oid": oid.hex(), "messages": dropped, "reason": "revoked"}
+                self._context.audit.append(connection, AuditKind.MESSAGES_DROPPED, detail)
 
     def _note_rotation(self, connection: Connection, oid: ObjectId, address: Address, epoch: int) -> None:
         device = fetch_device(connection, oid)

@@ -6,6 +6,7 @@ too, and the next frame begins again from what is really stored.
 """
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 
@@ -20,12 +21,15 @@ from group_protocol.ports import Clock, GroupRegistry
 from group_protocol.records import Checkpoint, Item
 from group_protocol.tickets import SessionTerms
 from master_api.current_group import CurrentGroup
+from master_api.peer_post import FrameQuota, PeerPost
 from master_api.sessions import LiveSession, WriteChain
 from master_api.store.records import fetch_device_state, fetch_stored, insert_checkpoints, insert_records
 from master_api.store.store import Store, wait_for_commit
 
 ITEMS_JUDGED_INLINE_MAX = 16
 """More signatures than this are verified in a thread: they would hold up the event loop for over a millisecond."""
+
+HasRoom = Callable[[ObjectId], bool]
 
 
 @dataclass(slots=True)
@@ -49,6 +53,7 @@ class RecordIntake:
         registry: GroupRegistry,
         clock: Clock,
         terms: SessionTerms,
+        post: PeerPost,
         credit_bytes: int,
     ) -> None:
         self._store = store
@@ -56,6 +61,7 @@ class RecordIntake:
         self._registry = registry
         self._clock = clock
         self._terms = terms
+        self._post = post
         self._credit_bytes = credit_bytes
 
     async def take(self, live: LiveSession, frame: Items) -> Ack:
@@ -73,10 +79,11 @@ class RecordIntake:
         async with live.in_order:
             chain = live.records.chain
             try:
-                intake = await self._judge(live, frame.items)
-                if live.is_ended:
-                    raise UnexpectedMessageError("the session has ended")
-                written = self._queue(live, intake, chain)
+                with self._post.quota(live.oid, len(live.records.keys) - 1) as quota:
+                    intake = await self._judge(live, frame.items, quota.has_room)
+                    if live.is_ended:
+                        raise UnexpectedMessageError("the session has ended")
+                    written = self._queue(live, intake, chain, quota)
             except StoreError:
                 _begin_anew(live, chain)
                 return PendingCommit(_unavailable(live.records.committed, first_seq), first_seq, chain, None)
@@ -100,7 +107,7 @@ class RecordIntake:
         state = live.records.committed
         return Ack(state.last_seq, state.evidence_seq, self._credit_bytes, self._group.view().epoch)
 
-    async def _judge(self, live: LiveSession, items: tuple[Item, ...]) -> Intake:
+    async def _judge(self, live: LiveSession, items: tuple[Item, ...], has_room: HasRoom) -> Intake:
         if live.records.judged is None:
             live.records.judged = await self._store.write(lambda connection: fetch_device_state(connection, live.oid))
             live.records.committed = live.records.judged
@@ -109,12 +116,12 @@ class RecordIntake:
         if seqs := seqs_to_look_up(state, items):
             # By the writer's queue, not by a reader: what is looked up may be queued and not committed.
             stored = await self._store.write(lambda connection: fetch_stored(connection, live.oid, seqs))
-        rules = self._rules(live)
+        rules = self._rules(live, has_room)
         if len(items) > ITEMS_JUDGED_INLINE_MAX:
             return await asyncio.to_thread(take_items, items, state, rules, stored)
         return take_items(items, state, rules, stored)
 
-    def _rules(self, live: LiveSession) -> IntakeRules:
+    def _rules(self, live: LiveSession, has_room: HasRoom) -> IntakeRules:
         group, membership = self._group.require(), self._registry.membership()
         view = membership.objects.get(live.oid)
 
@@ -131,11 +138,11 @@ class RecordIntake:
             address_in=live.records.address_in,
             is_active_member=is_active_member,
             master=group.master_oid,
-            has_room=lambda _oid: True,
+            has_room=has_room,
             terms=self._terms,
         )
 
-    def _queue(self, live: LiveSession, intake: Intake, chain: WriteChain) -> Future[None]:
+    def _queue(self, live: LiveSession, intake: Intake, chain: WriteChain, quota: FrameQuota) -> Future[None]:
         if live.records.chain is not chain:
             raise StoreError("a write that this frame was judged upon has failed meanwhile")
         # A frame with nothing to store is queued too: its ACK tells of what is queued before it.
@@ -146,6 +153,7 @@ class RecordIntake:
                 raise StoreError("a write that this one counts on has failed")
             insert_records(connection, live.oid, live.sid, intake.records, now_unix_s)
             insert_checkpoints(connection, live.oid, intake.checkpoints, now_unix_s)
+            quota.put_in(connection, intake.records, now_unix_s)
 
         def note_failure(written: Future[None]) -> None:
             # Runs in the writer's thread before its next job, so that no later write of the chain slips through.
@@ -154,6 +162,7 @@ class RecordIntake:
 
         written = self._store.submit(write)
         written.add_done_callback(note_failure)
+        written.add_done_callback(quota.settle)
         return written
 
 

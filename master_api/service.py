@@ -43,6 +43,7 @@ class MasterService:
         Raises:
             ConfigurationError: The stored group is on another chain or contract.
         """
+        await self.context.post.open()
         await self._adopt_stored_group()
         following = asyncio.create_task(self.follower.run(), name="membership follower")
         self._tasks.append(following)
@@ -60,6 +61,7 @@ class MasterService:
             registry=context.registry,
             clock=context.clock,
             terms=config.terms,
+            post=context.post,
             credit_bytes=config.stream_credit_bytes,
         )
         handlers = Handlers(

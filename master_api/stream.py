@@ -18,6 +18,7 @@ from group_protocol.errors import DecodingError, Reason, RemoteProtocolError, Un
 from group_protocol.frames import Close, Items, MasterFrame, Open, Resume, decode_slave_frame, encode_frame
 from group_protocol.intake import StreamGate
 from group_protocol.limits import GENERATION_MAX_AGE_S
+from group_protocol.peer_messages import Receipt
 from master_api.context import MasterContext
 from master_api.record_intake import PendingCommit, RecordIntake
 from master_api.sessions import LiveSession, WriteChain
@@ -56,6 +57,7 @@ class Stream:
         self._has_room = asyncio.Event()
         self._ended: asyncio.Future[Reason] = asyncio.get_running_loop().create_future()
         self._generation_began_s = context.clock.monotonic_s()
+        self._box = context.post.open_box(live.oid, self._has_work.set)
 
     def end(self, reason: Reason) -> None:
         """Send CLOSE and close the socket; nothing more is read."""
@@ -89,6 +91,7 @@ class Stream:
             else:
                 await self._fail(reader if reader.done() else sender)
         finally:
+            self._box.close()
             await _stop(reader, sender)
 
     async def _fail(self, failed: asyncio.Task[None]) -> None:
@@ -113,6 +116,8 @@ class Stream:
                     await self._take(frame, len(plaintext))
                 case Resume() as frame:
                     self._gate = self._gate.resume(frame)
+                case Receipt() as frame:
+                    self._box.note_receipt(frame)
                 case Close():
                     return
                 case Open():
@@ -141,6 +146,8 @@ class Stream:
             self._has_work.clear()
             if self._is_read_to_end:
                 return
+            for delivery in await self._box.take():
+                await self._send(delivery)
 
     async def _acknowledge(self, work: _ToSend) -> None:
         if work.pending is None:

@@ -133,3 +133,28 @@ audit_head: Final = Table(
     Column("seal", LargeBinary(32), nullable=False),
 )
 """One row: the newest audit entry, under a MAC, so that cutting entries off the end is noticed."""
+
+peer_queue: Final = Table(
+    "peer_queue",
+    METADATA,
+    Column("number", _ROW_NUMBER, primary_key=True, autoincrement=True),
+    Column("receiver", LargeBinary(16), nullable=False),
+    Column("sender", LargeBinary(16), nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("queued_at_unix_s", Float(53), nullable=False),
+    UniqueConstraint("sender", "seq"),
+    Index("ix_peer_queue_receiver", "receiver", "sender", "number"),
+    sqlite_autoincrement=True,  # a number is never given twice, even when the queue was empty in between
+)
+"""Peer messages that their receivers do not have yet; the records hold what they say."""
+
+peer_counts: Final = Table(
+    "peer_counts",
+    METADATA,
+    Column("receiver", LargeBinary(16), primary_key=True),
+    Column("sender", LargeBinary(16), primary_key=True),
+    Column("delivered", BigInteger, nullable=False),
+    Column("refused", BigInteger, nullable=False),
+    Column("dropped", BigInteger, nullable=False),
+)
+"""What became of the peer messages that do not wait any more."""

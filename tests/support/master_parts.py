@@ -140,6 +140,7 @@ def intake_parts(parts: Parts) -> dict[str, Any]:
         "registry": parts.registry,
         "clock": parts.clock,
         "terms": parts.context.config.terms,
+        "post": parts.context.post,
         "credit_bytes": 1_000,
     }
 

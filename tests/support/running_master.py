@@ -186,6 +186,13 @@ class Device:
             payload(float(seq)) if content is None else content,
         )
 
+    def message(self, receiver: ObjectId, content: bytes | None = None, *, epoch: int | None = None) -> SignedRecord:
+        """The next record, to another slave."""
+        self.seq += 1
+        said = payload(float(self.seq)) if content is None else content
+        current = self.ticket.epoch if epoch is None else epoch
+        return sign_record(self.key, self.domain, self.gid, self.oid, receiver, self.seq, current, said)
+
     def checkpoint(self, *records: CheckpointedRecord) -> Checkpoint:
         """The checkpoint that covers these records, signed."""
         first, *rest = records

@@ -9,7 +9,7 @@ from group_protocol.errors import Reason, UnexpectedMessageError
 from group_protocol.frames import Items
 from group_protocol.intake import Intake
 from group_protocol.records import Item
-from master_api.record_intake import ITEMS_JUDGED_INLINE_MAX, RecordIntake
+from master_api.record_intake import ITEMS_JUDGED_INLINE_MAX, HasRoom, RecordIntake
 from master_api.sessions import LiveSession
 from master_api.store.records import iterate_records
 from tests.support.failing_store import failing_commits, held_commits
@@ -75,8 +75,8 @@ class PausingIntake(RecordIntake):
 
     may_queue: asyncio.Event
 
-    async def _judge(self, live: LiveSession, items: tuple[Item, ...]) -> Intake:
-        intake = await super()._judge(live, items)
+    async def _judge(self, live: LiveSession, items: tuple[Item, ...], has_room: HasRoom) -> Intake:
+        intake = await super()._judge(live, items, has_room)
         await self.may_queue.wait()
         return intake
 
