@@ -94,7 +94,7 @@ async def test_message_without_a_receipt_comes_again_on_the_next_stream_and_neve
     async with running_master(tmp_path) as bench:
         sender, receiver = await bench.joined_device(1), await bench.joined_device(2)
         await sender.send(sender.message(receiver.oid), sender.message(receiver.oid))
-        seen = []
+        seen: list[list[int]] = []
         for through in (None, 0, 1):
             await receiver.open_session()
             stream = await receiver.open_stream()
