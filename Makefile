@@ -40,6 +40,14 @@ demo: $(VENV)/.demo $(VENV)/.project ## form a group on this machine and attack 
 test: dev $(PROOF_VENV)/.ready ## run the tests (PYTEST_ARGS="-k token")
 	@$(PY) -m pytest $(PYTEST_ARGS)
 
+.PHONY: test-network
+test-network: dev $(if $(VGROUP_GETH),,geth) ## run the tests that need geth (VGROUP_GETH=/path/to/geth for one of yours)
+	@VGROUP_GETH="$(VGROUP_GETH)" $(PY) -m pytest tests/network $(PYTEST_ARGS)
+
+.PHONY: geth
+geth: $(VENV)/.made ## build geth 1.13.15, the last that seals Clique, from source (needs Go; 3 minutes)
+	@$(PY) tools/build_geth.py
+
 # ---- checks ----
 
 .PHONY: lint

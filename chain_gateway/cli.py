@@ -19,11 +19,13 @@ from chain_gateway.composition import (
     require_same_chain,
 )
 from chain_gateway.config import GATEWAY_FOLDER, GatewayConfig
+from chain_gateway.network.cli import Directory, add_network_commands, network_directory, show_network_status
 from group_protocol.errors import ConfigurationError
 from group_protocol.membership import ObjectState
 
 EMBEDDED = "embedded"
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
+add_network_commands(app)
 
 _Chain = Annotated[str, typer.Option("--chain", help="'embedded', or the URL of a node's JSON-RPC.")]
 _Folder = Annotated[
@@ -56,9 +58,17 @@ def deploy_command(
 
 @app.command("status")
 def status_command(
-    *, chain: _Chain = EMBEDDED, data_dir: _Folder = None, key_file: _KeyFile = None, as_json: _AsJson = False
+    *,
+    directory: Directory = None,
+    chain: _Chain = EMBEDDED,
+    data_dir: _Folder = None,
+    key_file: _KeyFile = None,
+    as_json: _AsJson = False,
 ) -> None:
-    """Show the chain, the contract, and how many groups and devices it holds."""
+    """Show the chain, the contract, and how many groups and devices it holds; with --dir, how a network's nodes are."""
+    if directory is not None:
+        show_network_status(network_directory(directory), as_json=as_json)
+        return
     _print(asyncio.run(_fetch_status(_config(chain, data_dir, key_file))), as_json=as_json)
 
 

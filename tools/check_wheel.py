@@ -55,7 +55,7 @@ def content_problems(wheel: Path) -> list[str]:
 
 def run(*command: str | Path) -> None:
     """Run a program; raises CalledProcessError if it fails."""
-    subprocess.run([str(word) for word in command], check=True, cwd=tempfile.gettempdir())  # noqa: S603
+    subprocess.run([str(word) for word in command], check=True, cwd=tempfile.gettempdir())
 
 
 def install_as_a_device(wheel: Path, folder: Path) -> None:

@@ -106,7 +106,7 @@ class Workbench:
         words = [str(word) for word in command]
         folder = self.folder / where
         try:
-            return subprocess.run(  # noqa: S603 - our own tools
+            return subprocess.run(
                 words, cwd=folder, env=env, capture_output=True, text=True, check=False, timeout=TIMEOUT_S
             )
         except subprocess.TimeoutExpired:  # a fault that makes a test run for ever was noticed
