@@ -8,6 +8,7 @@ the master holds it *with evidence*.
 from collections import deque
 from dataclasses import dataclass
 from enum import Enum, auto
+from typing import Protocol
 
 from group_protocol.crypto.keys import PrivateKey
 from group_protocol.errors import Reason
@@ -28,12 +29,11 @@ from group_protocol.records import (
 )
 from group_protocol.tickets import EvidencePolicy, SessionTerms
 from group_protocol.typed_data import TypedDataDomain
-from slave_client.buffer import Buffer
 from slave_client.buffered_record import BufferedRecord
 
 TO_MASTER = ObjectId(bytes(16))
 """Stands in the buffer for the master's oid, which is not known before the first ticket."""
-_FRAME_ITEMS_MAX = 256
+FRAME_ITEMS_MAX = 256
 FRAME_TARGET_BYTES = 64 * 1024
 """One write; far below what a frame may hold, so that ACKs come steadily."""
 _TRY_AGAIN = frozenset(
@@ -41,6 +41,27 @@ _TRY_AGAIN = frozenset(
 )
 """Reasons that say nothing about the record: it is sent again later, in another session."""
 _NO_MEMBER = frozenset({Reason.NOT_A_MEMBER, Reason.NOT_IN_GROUP, Reason.OBJECT_REVOKED})
+
+
+class OutgoingRecords(Protocol):
+    """Where records wait: the buffer, as the outbox sees it. Coroutines raise StoreError."""
+
+    @property
+    def highest_committed(self) -> int:
+        """The highest seq that may be sent; 0 before the first."""
+        ...
+
+    async def read_after(self, seq: int, *, max_records: int, max_bytes: int) -> list[BufferedRecord]:
+        """The oldest records above ``seq``: at least one if there is one, then up to both bounds."""
+        ...
+
+    def acknowledge(self, through: int) -> None:
+        """The master holds everything up to this seq, with evidence."""
+        ...
+
+    async def set_aside(self, seq: int, reason: int) -> None:
+        """Take a refused record out of the way."""
+        ...
 
 
 class Verdict(Enum):
@@ -82,15 +103,24 @@ class Outbox:
         terms: As the ticket tells them.
         sending_epoch: Under which records were last sent, in this session or before.
         clock: For the age of a checkpoint period.
+        frame_items_max: Most records in a frame.
     """
 
     def __init__(
-        self, buffer: Buffer, sender: Sender, terms: SessionTerms, *, sending_epoch: int, clock: Clock
+        self,
+        buffer: OutgoingRecords,
+        sender: Sender,
+        terms: SessionTerms,
+        *,
+        sending_epoch: int,
+        clock: Clock,
+        frame_items_max: int = FRAME_ITEMS_MAX,
     ) -> None:
         self._buffer = buffer
         self._sender = sender
         self._terms = terms
         self._clock = clock
+        self._frame_items_max = frame_items_max
         self._in_flight: deque[_InFlight] = deque()
         self._period: CheckpointPeriod | None = None
         self._period_since_s = 0.0
@@ -184,7 +214,7 @@ class Outbox:
 
     async def _add_records(self, items: list[Item], room_bytes: int) -> None:
         highest = self._buffer.highest_committed
-        records = await self._buffer.read_after(self._sent_through, max_records=_FRAME_ITEMS_MAX, max_bytes=room_bytes)
+        records = await self._buffer.read_after(self._sent_through, max_records=self._frame_items_max, max_bytes=room_bytes)
         if not records:
             self._sent_through = max(self._sent_through, highest)
         used_bytes = 1 + CHECKPOINT_BYTES
@@ -277,7 +307,7 @@ class Outbox:
     async def _restore_period(self, ack: Ack) -> None:
         seq = ack.evidence_seq
         while seq < ack.last_seq:
-            records = await self._buffer.read_after(seq, max_records=_FRAME_ITEMS_MAX, max_bytes=FRAME_MAX_BYTES)
+            records = await self._buffer.read_after(seq, max_records=FRAME_ITEMS_MAX, max_bytes=FRAME_MAX_BYTES)
             uncovered = [record for record in records if record.seq <= ack.last_seq]
             if not uncovered:
                 break

@@ -1,0 +1,1 @@
+"""The peer: Mosquitto from Debian's packages, mutual TLS, QoS 1."""

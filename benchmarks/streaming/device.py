@@ -1,0 +1,107 @@
+"""One device of the load: the slave's own joining, session, outbox, delivery and transport, with no disk under them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Final
+
+from benchmarks.fixtures import RANDOM
+from benchmarks.joins import new_key
+from benchmarks.streaming.endless_records import EndlessRecords
+from group_protocol.crypto.aead import Aead
+from group_protocol.frames import Ack
+from group_protocol.identifiers import Address
+from group_protocol.suites import Suite
+from slave_client.delivery import Signals, deliver_by_stream
+from slave_client.device_state import DeviceState, JoinStep
+from slave_client.joining import Joining, Offer, OpenSession
+from slave_client.keystore import DeviceKeys, KeyStore
+from slave_client.outbox import Outbox, Sender
+from slave_client.transport import Transport
+from system_ports.clock import SystemClock
+
+HOST: Final = "127.0.0.1"
+
+
+class NoDiskKeyStore(KeyStore):
+    """Makes keys and keeps nothing: these devices live as long as the benchmark."""
+
+    def __init__(self) -> None:
+        """Without a folder."""
+
+    def load_candidate(self) -> None:
+        """No rotation is under way."""
+
+    def store_state(self, state: DeviceState) -> None:
+        """Forget it."""
+
+
+@dataclass
+class LoadDevice:
+    """Joins once, then carries records over one stream until :meth:`stop`."""
+
+    port: int
+    keys: DeviceKeys
+    joining: Joining
+    frame_items_max: int
+    note: Callable[[EndlessRecords, int], None]
+    records: EndlessRecords | None = None
+    signals: Signals = field(init=False)
+
+    @classmethod
+    def make(
+        cls,
+        port: int,
+        master: Address,
+        code: bytes,
+        frame_items_max: int,
+        note: Callable[[EndlessRecords, int], None],
+    ) -> "LoadDevice":
+        """A new device with a fresh key."""
+        keys = DeviceKeys(new_key(), bytes(32))
+        state = DeviceState(JoinStep.PAIRED, master, HOST, port, code)
+        offer = Offer((Suite.E1,), (Aead.A256GCM,))
+        joining = Joining(NoDiskKeyStore(), keys, state, offer=offer, random=RANDOM, report=lambda _line: None)
+        return cls(port, keys, joining, frame_items_max, note)
+
+    async def join(self) -> None:
+        """M1 to M6."""
+        async with Transport(HOST, self.port) as transport:
+            await self.joining.associate(transport, await self.joining.open_session(transport))
+
+    async def stream(self, make_records: Callable[[int], EndlessRecords]) -> None:
+        """A fresh session and its stream, to the end."""
+        async with Transport(HOST, self.port) as transport:
+            opened = await self.joining.open_session(transport)
+            self.records = records = make_records(opened.ticket.last_seq + 1)
+            self.signals = Signals(note_ack=lambda ack: self._note(records, ack), begin_epoch=self.joining.begin_epoch)
+            outbox = self._outbox(opened, records)
+            await deliver_by_stream(await transport.open_stream(), opened, outbox, self.signals, SystemClock())
+
+    def add_reading(self) -> None:
+        """One reading is there to be sent."""
+        if self.records is not None:
+            self.records.add(monotonic())
+            self.signals.more.set()
+
+    def stop(self) -> None:
+        """Send no more than was sent, close the period, and end."""
+        if self.records is not None:
+            self.records.is_over = True
+            self.signals.closing.set()
+            self.signals.more.set()
+
+    def _note(self, records: EndlessRecords, ack: Ack) -> None:
+        self.note(records, ack.last_seq)
+
+    def _outbox(self, opened: OpenSession, records: EndlessRecords) -> Outbox:
+        ticket = opened.ticket
+        sender = Sender(opened.key, opened.domain, ticket.gid, ticket.oid, ticket.master_oid)
+        return Outbox(
+            records,
+            sender,
+            ticket.terms,
+            sending_epoch=ticket.epoch,
+            clock=SystemClock(),
+            frame_items_max=self.frame_items_max,
+        )

@@ -1,0 +1,99 @@
+"""Devices that send as fast as they are acknowledged: how many durable readings a second the master takes."""
+
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from benchmarks.streaming.generator import Plan
+from benchmarks.streaming.processes import cpu_of, load_process, shipped_master
+
+DEVICES = 20
+"""As many as the peer has publishers."""
+WARM_SAMPLES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Flood:
+    """One way of sending.
+
+    Attributes:
+        frame_items_max: Most records in one wire message.
+        readings_per_record: In one payload.
+        window: Records of a device that are not acknowledged yet.
+    """
+
+    name: str
+    evidence_policy: str
+    frame_items_max: int
+    readings_per_record: int
+    window: int
+
+
+@dataclass(frozen=True, slots=True)
+class FloodRun:
+    """What one run showed; CPU in µs for each reading, of all the master's processes and of the devices."""
+
+    name: str
+    evidence_policy: str
+    devices: int
+    frame_items_max: int
+    readings_per_record: int
+    window: int
+    seconds: float
+    readings_per_s: float
+    master_cpu_us: float
+    device_cpu_us: float
+    rss_mib: float
+    acknowledged_records: int
+    verified_records: int
+
+    def as_json(self) -> dict[str, object]:
+        """For the results file."""
+        return asdict(self)
+
+
+class UnverifiedError(RuntimeError):
+    """What was acknowledged and what ``vgroup records verify`` finds good are not the same."""
+
+
+async def run_flood(flood: Flood, for_s: int, parent: Path | None) -> FloodRun:
+    """On a fresh master. Every acknowledged record is verified again afterwards. Raises UnverifiedError."""
+    with tempfile.TemporaryDirectory(dir=parent) as folder:
+        async with shipped_master(Path(folder), {"evidence_policy": flood.evidence_policy}) as master:
+            codes = await master.make_codes(DEVICES)
+            plan = Plan(
+                port=master.port,
+                master=master.address,
+                codes=codes,
+                frame_items_max=flood.frame_items_max,
+                readings_per_record=flood.readings_per_record,
+                window=flood.window,
+            )
+            async with load_process(plan) as load:
+                await load.wait_for_joins()
+                await load.go()
+                for _ in range(WARM_SAMPLES):
+                    began = await load.next_sample()
+                master_began_s = cpu_of(master.processes)
+                for _ in range(for_s):
+                    ended = await load.next_sample()
+                master_cpu_s = cpu_of(master.processes) - master_began_s
+                rss_mib = master.rss_mib()
+                final = await load.stop()
+            report = await master.ask("records.verify")
+    records = final["acknowledged"] // flood.readings_per_record
+    if report["good"] != records or not report["is_good"]:
+        raise UnverifiedError(f"{records} records were acknowledged; the store: {report}")
+    readings = ended["acknowledged"] - began["acknowledged"]
+    seconds = ended["at_s"] - began["at_s"]
+    return FloodRun(
+        **asdict(flood),
+        devices=DEVICES,
+        seconds=seconds,
+        readings_per_s=readings / seconds,
+        master_cpu_us=master_cpu_s / max(1, readings) * 1e6,
+        device_cpu_us=(ended["cpu_s"] - began["cpu_s"]) / max(1, readings) * 1e6,
+        rss_mib=rss_mib,
+        acknowledged_records=records,
+        verified_records=report["good"],
+    )

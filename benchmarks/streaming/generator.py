@@ -1,0 +1,166 @@
+"""``python -m benchmarks.streaming.generator``: many devices in one process.
+
+One line of JSON on stdin says what to do (:class:`Plan`). Then lines go back and forth: it says ``{"joined": n}``, waits
+for ``go``, says one :class:`Sample` a second, and at the end of stdin stops the devices and says ``{"final": …}``.
+"""
+
+import asyncio
+import json
+import random
+import sys
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.streaming.device import LoadDevice
+from benchmarks.streaming.endless_records import LATENCY_BINS_MS, EndlessRecords
+from benchmarks.streaming.payloads import make_payloads
+from group_protocol.errors import BusyError
+from group_protocol.identifiers import Address
+
+try:
+    from uvloop import run
+except ImportError:
+    from asyncio import run
+
+_JOINS_AT_ONCE = 16
+_TICK_S = 0.01
+_STOP_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the devices do.
+
+    Attributes:
+        frame_items_max: Most records in a wire message.
+        readings_per_record: In each payload.
+        window: Records that a device may have unacknowledged; 0: it is paced.
+        rate_per_s: Readings a second of each device, where it is paced.
+    """
+
+    port: int
+    master: str
+    codes: list[str]
+    frame_items_max: int
+    readings_per_record: int
+    window: int
+    rate_per_s: float = 0.0
+
+
+class Generator:
+    """The devices and what they have seen acknowledged."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._payloads = make_payloads(plan.readings_per_record)
+        self._latencies = [0] * LATENCY_BINS_MS
+        master = Address(bytes.fromhex(plan.master))
+        self.devices = [
+            LoadDevice.make(plan.port, master, bytes.fromhex(code), plan.frame_items_max, self._note)
+            for code in plan.codes
+        ]
+
+    async def join_all(self) -> None:
+        """One after the other, a few at a time; who is told to wait comes again."""
+        gate = asyncio.Semaphore(_JOINS_AT_ONCE)
+
+        async def join(device: LoadDevice) -> None:
+            async with gate:
+                await _patiently(device.join)
+
+        await asyncio.gather(*(join(device) for device in self.devices))
+
+    async def stream_all(self, stopping: asyncio.Event) -> None:
+        """All devices, until stopping is set; says a sample a second meanwhile. Raises what a device raised."""
+        streams = [asyncio.create_task(self._stream(device)) for device in self.devices]
+        others = [asyncio.create_task(self._tell())]
+        if self._plan.rate_per_s:
+            others.append(asyncio.create_task(self._pace()))
+        waiting = asyncio.create_task(stopping.wait())
+        await asyncio.wait({*streams, *others, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        for task in others:
+            task.cancel()
+        for device in self.devices:
+            device.stop()
+        await asyncio.wait_for(asyncio.gather(*streams), _STOP_S)
+
+    def sample(self) -> dict[str, Any]:
+        """What was acknowledged so far, in readings, and the latencies since the last sample."""
+        latencies, self._latencies = self._latencies, [0] * LATENCY_BINS_MS
+        readings = sum(device.records.acknowledged_readings for device in self.devices if device.records)
+        return {
+            "at_s": time.monotonic(),
+            "acknowledged": readings,
+            "cpu_s": time.process_time(),
+            "streaming": sum(device.records is not None for device in self.devices),
+            "latencies_ms": {at: count for at, count in enumerate(latencies) if count},
+        }
+
+    def _note(self, records: EndlessRecords, last_seq: int) -> None:
+        records.note_last_seq(last_seq, time.monotonic(), self._latencies)
+
+    async def _stream(self, device: LoadDevice) -> None:
+        plan = self._plan
+
+        def make_records(first_seq: int) -> EndlessRecords:
+            return EndlessRecords(self._payloads, plan.readings_per_record, first_seq, plan.window)
+
+        await _patiently(lambda: device.stream(make_records))
+
+    async def _tell(self) -> None:
+        while True:
+            _say(self.sample())
+            await asyncio.sleep(1.0)
+
+    async def _pace(self) -> None:
+        """Each device measures at its own moment, at the plan's rate."""
+        period_s = 1.0 / self._plan.rate_per_s
+        began_s = time.monotonic()
+        phases = random.Random(7)  # noqa: S311 - spreads the devices, no secret
+        due = sorted((began_s + phases.random() * period_s, at) for at in range(len(self.devices)))
+        position = 0
+        lap_s = 0.0
+        while True:
+            now_s = time.monotonic()
+            while due[position][0] + lap_s <= now_s:
+                self.devices[due[position][1]].add_reading()
+                position += 1
+                if position == len(due):
+                    position, lap_s = 0, lap_s + period_s
+            await asyncio.sleep(_TICK_S)
+
+
+async def _patiently(act: Any) -> None:  # noqa: ANN401 - any coroutine function
+    while True:
+        try:
+            await act()
+        except BusyError as exc:
+            await asyncio.sleep(exc.retry_after_s)
+        else:
+            return
+
+
+def _say(line: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(line) + "\n")
+    sys.stdout.flush()
+
+
+async def main() -> None:
+    """See the module."""
+    plan = Plan(**json.loads(await asyncio.to_thread(sys.stdin.readline)))
+    generator = Generator(plan)
+    await generator.join_all()
+    _say({"joined": len(generator.devices)})
+    await asyncio.to_thread(sys.stdin.readline)
+    stopping = asyncio.Event()
+    streaming = asyncio.create_task(generator.stream_all(stopping))
+    listening = asyncio.create_task(asyncio.to_thread(sys.stdin.readline))
+    await asyncio.wait({streaming, listening}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.set()
+    await streaming
+    _say({"final": generator.sample()})
+
+
+if __name__ == "__main__":
+    run(main())
