@@ -10,9 +10,10 @@ The shell handles one frame of a device at a time::
 The state needs no table of its own: ``DeviceState.restore`` makes it again from what is stored.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import NamedTuple, NoReturn, Self
 
 from group_protocol.device_state import DeviceState, StoredRecord
 from group_protocol.errors import DecodingError, Reason, RefusedError, UnexpectedMessageError, VerificationError
@@ -24,12 +25,13 @@ from group_protocol.records import (
     CheckpointedRecord,
     Item,
     Record,
+    RunningPeriod,
     SignedRecord,
     payload_hash,
     verify_checkpoint,
     verify_record,
 )
-from group_protocol.senml import decode_readings
+from group_protocol.senml import count_readings, decode_readings
 from group_protocol.tickets import EvidencePolicy, SessionTerms
 from group_protocol.typed_data import TypedDataDomain
 
@@ -63,8 +65,7 @@ class IntakeRules:
     terms: SessionTerms
 
 
-@dataclass(frozen=True, slots=True)
-class AcceptedRecord:
+class AcceptedRecord(NamedTuple):
     """A record to store.
 
     Attributes:
@@ -132,16 +133,19 @@ def take_items(
         rules: The group and the terms now.
         stored: What the store holds under ``seqs_to_look_up``.
     """
-    progress = _Progress(state, rules, stored)
+    progress = _Progress(items, state, rules, stored)
     refusal = None
-    for item in items:
-        try:
+    item: Item | None = None
+    try:
+        for item in items:
             progress.take(item)
-        except RefusedError as exc:
+    except RefusedError as exc:
+        if item is not None:
             seq = item.last_seq if isinstance(item, Checkpoint) else item.seq
             refusal = Refusal(seq, exc.reason, str(exc))
-            break
-    return Intake(progress.state, tuple(progress.records), tuple(progress.checkpoints), progress.repetitions, refusal)
+    return Intake(
+        progress.state, tuple(progress.records), tuple(progress.checkpoints), progress.repetitions, refusal
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,15 +179,28 @@ class StreamGate:
 
 
 class _Progress:
-    """The state of one ``take_items``, changed in place while it runs."""
+    """The state of one ``take_items``, changed in place while it runs: a new one for each record would cost more than
+    judging it.
+    """
 
-    def __init__(self, state: DeviceState, rules: IntakeRules, stored: Mapping[int, StoredRecord]) -> None:
-        self.state = state
+    def __init__(
+        self, items: Sequence[Item], state: DeviceState, rules: IntakeRules, stored: Mapping[int, StoredRecord]
+    ) -> None:
         self.records: list[AcceptedRecord] = []
         self.checkpoints: list[Checkpoint] = []
         self.repetitions = 0
+        self._last_seq = state.last_seq
+        self._evidence_seq = state.evidence_seq
+        self._period = RunningPeriod.resume(state.period)
         self._rules = rules
-        self._known = dict(stored)
+        self._known = stored
+        self._receivers: dict[ObjectId, bool] = {}
+        self._readings = iter(_count_readings_of_new(items, state.last_seq) if rules.is_sender_active else ())
+
+    @property
+    def state(self) -> DeviceState:
+        """As it is now."""
+        return DeviceState(self._last_seq, self._evidence_seq, self._period.to_period())
 
     def take(self, item: Item) -> None:
         """Judge one item.
@@ -193,54 +210,72 @@ class _Progress:
         """
         if not self._rules.is_sender_active:
             raise RefusedError(Reason.NOT_A_MEMBER)
-        if isinstance(item, Checkpoint):
+        if type(item) is Checkpoint:
             self._take_checkpoint(item)
         elif not 0 < item.seq < RECORD_SEQ_LIMIT:
             raise RefusedError(Reason.BAD_RANGE, f"record seq {item.seq} is out of range")
-        elif item.seq <= self.state.last_seq:
+        elif item.seq <= self._last_seq:
             self._take_repetition(item)
         else:
             self._take_new(item)
 
     def _take_repetition(self, record: Record) -> None:
-        known = self._known.get(record.seq)
+        known = self._known.get(record.seq) or self._find_accepted(record.seq)
         if known is None:
-            raise RefusedError(Reason.SEQ_NOT_RISING, f"record {record.seq} comes after {self.state.last_seq}")
+            raise RefusedError(Reason.SEQ_NOT_RISING, f"record {record.seq} comes after {self._last_seq}")
         if not known.says_the_same(record):
             raise RefusedError(Reason.EQUIVOCATION, f"record {record.seq} was stored with other content")
         self.repetitions += 1
 
+    def _find_accepted(self, seq: int) -> StoredRecord | None:
+        """A record that these very items brought before."""
+        at = bisect_left(self.records, seq, key=lambda accepted: accepted.record.seq)
+        if at == len(self.records) or self.records[at].record.seq != seq:
+            return None
+        record, digest, _ = self.records[at]
+        return StoredRecord(record.receiver, record.seq, record.epoch, digest)
+
     def _take_new(self, record: Record) -> None:
         self._check_envelope(record)
-        readings = _count_readings(record.payload)
-        if isinstance(record, SignedRecord):
+        readings = next(self._readings, 0) or _refuse_payload(record.payload)
+        is_signed = type(record) is SignedRecord
+        if is_signed:
             self._check_signature(record)
         if record.receiver != self._rules.master and not self._rules.has_room(record.receiver):
             raise RefusedError(Reason.QUEUE_FULL, "too many messages wait for the receiver")
         digest = payload_hash(record.payload)
-        new = StoredRecord(record.receiver, record.seq, record.epoch, digest)
-        self.state = self.state.after_record(new, is_signed=isinstance(record, SignedRecord))
+        seq = record.seq
+        if not is_signed:
+            if not self._period.records:
+                self._evidence_seq = seq - 1
+            self._period.add(record.receiver, seq, record.epoch, digest)
+        elif not self._period.records:
+            self._evidence_seq = seq
+        self._last_seq = seq
         self.records.append(AcceptedRecord(record, digest, readings))
-        self._known[record.seq] = new
 
     def _check_envelope(self, record: Record) -> None:
         rules = self._rules
         if record.epoch != rules.epoch:
             raise RefusedError(Reason.STALE_EPOCH, f"epoch {record.epoch}, the group's is {rules.epoch}")
-        if record.receiver == rules.sender or not rules.is_active_member(record.receiver):
+        is_receiver = self._receivers.get(record.receiver)
+        if is_receiver is None:
+            is_receiver = record.receiver != rules.sender and rules.is_active_member(record.receiver)
+            self._receivers[record.receiver] = is_receiver
+        if not is_receiver:
             raise RefusedError(Reason.UNKNOWN_RECEIVER)
         if len(record.payload) > rules.terms.payload_max_bytes:
             raise RefusedError(Reason.TOO_LARGE, f"payload of {len(record.payload)} bytes")
-        if isinstance(record, CheckpointedRecord):
+        if type(record) is CheckpointedRecord:
             self._check_evidence_may_wait(record)
 
     def _check_evidence_may_wait(self, record: CheckpointedRecord) -> None:
-        terms, period = self._rules.terms, self.state.period
+        terms, period = self._rules.terms, self._period
         if record.receiver != self._rules.master:
             raise RefusedError(Reason.EVIDENCE_REQUIRED, "a message to another slave needs a signature of its own")
         if terms.evidence_policy is not EvidencePolicy.CHECKPOINTS:
             raise RefusedError(Reason.EVIDENCE_REQUIRED, "every record needs a signature here")
-        if period and period.epoch == self._rules.epoch and period.records >= terms.checkpoint_records:
+        if period.records >= terms.checkpoint_records and period.epoch == self._rules.epoch:
             raise RefusedError(Reason.EVIDENCE_REQUIRED, f"{period.records} records wait for a checkpoint")
 
     def _check_signature(self, record: SignedRecord) -> None:
@@ -251,10 +286,10 @@ class _Progress:
             raise RefusedError(Reason.BAD_SIGNATURE, str(exc)) from exc
 
     def _take_checkpoint(self, checkpoint: Checkpoint) -> None:
-        if 0 < checkpoint.first_seq <= checkpoint.last_seq <= self.state.evidence_seq:
+        if 0 < checkpoint.first_seq <= checkpoint.last_seq <= self._evidence_seq:
             self.repetitions += 1
             return
-        period = self.state.period
+        period = self._period.to_period()
         if period is None or not period.spans(checkpoint):
             raise RefusedError(Reason.BAD_RANGE, "the checkpoint does not span the records that wait for one")
         rules = self._rules
@@ -265,12 +300,28 @@ class _Progress:
             raise RefusedError(Reason.BAD_SIGNATURE, str(exc)) from exc
         if checkpoint.running_hash != period.running_hash:
             raise RefusedError(Reason.EQUIVOCATION, "the checkpoint signs other records than were stored")
-        self.state = self.state.after_checkpoint()
+        self._evidence_seq = self._last_seq
+        self._period = RunningPeriod()
         self.checkpoints.append(checkpoint)
 
 
-def _count_readings(payload: bytes) -> int:
+def _count_readings_of_new(items: Sequence[Item], last_seq: int) -> Iterator[int]:
+    """For each record that may be new, in order, how many readings it holds; 0 for the first that is no payload.
+
+    All at once, since one decoder for many payloads takes half the time. What is counted for a record that is then
+    refused or turns out a repetition is not used: the intake stops there, or the order of the others stays.
+    """
+    payloads = []
+    for item in items:
+        if type(item) is not Checkpoint and item.seq > last_seq:
+            last_seq = item.seq
+            payloads.append(item.payload)
+    return iter(count_readings(payloads))
+
+
+def _refuse_payload(payload: bytes) -> NoReturn:
     try:
-        return len(decode_readings(payload))
+        decode_readings(payload)
     except DecodingError as exc:
         raise RefusedError(Reason.MALFORMED, str(exc)) from exc
+    raise RefusedError(Reason.MALFORMED, "the payload holds no readings")

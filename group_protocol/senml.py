@@ -51,7 +51,6 @@ _ALLOWED_TYPES: Final[Mapping[int, frozenset[type]]] = {
     _UPDATE_TIME: _NUMBER,
     _OPAQUE_VALUE: frozenset((bytes,)),
 }
-_BASE_LABELS: Final = frozenset((_BASE_SUM, _BASE_VALUE, _BASE_UNIT, _BASE_TIME, _BASE_NAME, _BASE_VERSION))
 _OTHER_VALUE_LABELS: Final = frozenset((_STRING_VALUE, _BOOLEAN_VALUE, _OPAQUE_VALUE))
 _SENML_VERSION: Final = 10
 _NAME_PATTERN: Final = re.compile(rf"[A-Za-z0-9][A-Za-z0-9\-:./_]{{0,{SENSOR_NAME_MAX_CHARACTERS - 1}}}")
@@ -112,109 +111,130 @@ def decode_readings(payload: bytes, *, max_bytes: int = PAYLOAD_MAX_BYTES) -> li
     """
     if len(payload) > max_bytes:
         raise DecodingError(f"payload has more than {max_bytes} bytes")
-    entries = _decode_cbor(payload)
-    if type(entries) is not list or not 0 < len(entries) <= READINGS_MAX:
-        raise DecodingError(f"payload is no array of 1 to {READINGS_MAX} readings")
-    return _resolve(entries)
-
-
-def _decode_cbor(payload: bytes) -> object:
-    stream = io.BytesIO(payload)
-    decoder = cbor2.CBORDecoder(
-        stream,
-        semantic_decoders=_NO_TAGS,
-        read_size=max(len(payload), 1),
-        max_depth=_NESTING_MAX,
-        allow_indefinite=False,
-        allow_duplicate_keys=False,
-    )
-    try:
-        decoded: object = decoder.decode()
-    except (cbor2.CBORDecodeError, ValueError, TypeError, OverflowError) as exc:
-        raise DecodingError("payload is not strict CBOR") from exc
-    # The decoder reads ahead, and puts the stream back to the end of what it decoded.
-    if stream.tell() != len(payload):
-        raise DecodingError("bytes follow the payload's array")
-    return decoded
-
-
-def _resolve(entries: list[object]) -> list[Reading]:
-    readings = []
-    bases = _Bases()
-    good_names: set[str] = set()
-    for entry in entries:
-        fields = _check_fields(entry)
-        if not _BASE_LABELS.isdisjoint(fields):
-            bases = bases.replaced_by(fields)
-        reading = _resolve_one(fields, bases)
-        if reading.name not in good_names:
-            _check_name(reading.name)
-            good_names.add(reading.name)
-        readings.append(reading)
+    readings: list[Reading] = []
+    _resolve(_PayloadDecoder([payload]).decode_next(), readings)
     return readings
 
 
-def _check_fields(entry: object) -> _Entry:
-    if type(entry) is not dict:
-        raise DecodingError("a reading is no map")
-    for label, value in entry.items():
-        # Not isinstance: False and 0.0 equal the label 0, and True is an int.
-        if type(label) is not int or type(value) not in _ALLOWED_TYPES.get(label, ()):
-            raise DecodingError("a reading has an unknown label or a value of the wrong type")
-    return entry
+def count_readings(payloads: Sequence[bytes]) -> list[int]:
+    """How many readings each payload holds, by the same rules; ends with 0 at the first that has other ones.
+
+    For a master that takes in many payloads and looks at no reading: one decoder serves them all, and no reading is made.
+    """
+    counts: list[int] = []
+    if not payloads:
+        return counts
+    decoder = _PayloadDecoder(payloads)
+    try:
+        for payload in payloads:
+            if len(payload) > PAYLOAD_MAX_BYTES:
+                raise DecodingError("payload is too long")
+            counts.append(_resolve(decoder.decode_next(), None))
+    except DecodingError:
+        counts.append(0)
+    return counts
 
 
-class _Bases(NamedTuple):
-    """The base fields in force (RFC 8428 §4.1)."""
+class _PayloadDecoder:
+    """Decodes payloads that lie one behind the other; each has to end just where it ends."""
 
-    name: str = ""
-    time_s: float = 0
-    unit: str | None = None
-    value: float = 0
-    sum_value: float | None = None
+    __slots__ = ("_decoder", "_end", "_lengths", "_stream")
 
-    def replaced_by(self, fields: _Entry) -> "_Bases":
-        if fields.get(_BASE_VERSION, _SENML_VERSION) != _SENML_VERSION:
-            raise DecodingError("another version of SenML than 10")
-        bases = _Bases(
-            fields.get(_BASE_NAME, self.name),
-            fields.get(_BASE_TIME, self.time_s),
-            fields.get(_BASE_UNIT, self.unit),
-            fields.get(_BASE_VALUE, self.value),
-            fields.get(_BASE_SUM, self.sum_value),
+    def __init__(self, payloads: Sequence[bytes]) -> None:
+        self._stream = io.BytesIO(payloads[0] if len(payloads) == 1 else b"".join(payloads))
+        lengths = [len(payload) for payload in payloads]
+        self._lengths = iter(lengths)
+        self._end = 0
+        self._decoder = cbor2.CBORDecoder(
+            self._stream,
+            semantic_decoders=_NO_TAGS,
+            read_size=max(1, *lengths),
+            max_depth=_NESTING_MAX,
+            allow_indefinite=False,
+            allow_duplicate_keys=False,
         )
-        for number in (bases.time_s, bases.value, bases.sum_value or 0):
-            _require_finite(number)
-        return bases
+
+    def decode_next(self) -> list[object]:
+        """The next payload's array. After an error nothing else can be decoded. Raises DecodingError."""
+        try:
+            decoded: object = self._decoder.decode()
+        except (cbor2.CBORDecodeError, ValueError, TypeError, OverflowError) as exc:
+            raise DecodingError("payload is not strict CBOR") from exc
+        self._end += next(self._lengths)
+        # The decoder reads ahead, and puts the stream back to the end of what it decoded.
+        if self._stream.tell() != self._end:
+            raise DecodingError("the payload's array does not end where the payload does")
+        if type(decoded) is not list or not 0 < len(decoded) <= READINGS_MAX:
+            raise DecodingError(f"payload is no array of 1 to {READINGS_MAX} readings")
+        return decoded
 
 
-def _resolve_one(fields: _Entry, bases: _Bases) -> Reading:
-    base_name, base_time_s, base_unit, base_value, sum_value = bases
-    time_s = float(base_time_s + fields.get(_TIME, 0))
-    if not 0 <= time_s < READING_TIME_LIMIT_S:  # NaN too
-        raise DecodingError("a reading's time is not between 1970 and 9999")
-    value: Value | None
+def _resolve(entries: list[object], readings: list[Reading] | None) -> int:
+    """Check every entry and work its base fields in (RFC 8428 §4.6); add to ``readings`` if there is such a list.
+
+    One long function: a master runs it for every record it takes in, and calls would take longer than the checks.
+    Answers how many entries there are. Raises DecodingError.
+    """
+    base_name, base_unit, base_sum = "", None, None
+    base_time_s: float = 0
+    base_value: float = 0
+    good_names: set[str] = set()
+    for entry in entries:
+        if type(entry) is not dict:
+            raise DecodingError("a reading is no map")
+        fields: _Entry = entry
+        has_base = False
+        for label, field in fields.items():
+            # Not isinstance: False and 0.0 equal the label 0, and True is an int.
+            if type(label) is not int or type(field) not in _ALLOWED_TYPES.get(label, ()):
+                raise DecodingError("a reading has an unknown label or a value of the wrong type")
+            if label < 0:
+                has_base = True
+        if has_base:
+            base_name = fields.get(_BASE_NAME, base_name)
+            base_time_s = fields.get(_BASE_TIME, base_time_s)
+            base_unit = fields.get(_BASE_UNIT, base_unit)
+            base_value = fields.get(_BASE_VALUE, base_value)
+            base_sum = fields.get(_BASE_SUM, base_sum)
+            if fields.get(_BASE_VERSION, _SENML_VERSION) != _SENML_VERSION:
+                raise DecodingError("another version of SenML than 10")
+            if not (isfinite(base_time_s) and isfinite(base_value) and isfinite(base_sum or 0)):
+                raise DecodingError("a number is not finite")
+        time_s = float(base_time_s + fields.get(_TIME, 0))
+        if not 0 <= time_s < READING_TIME_LIMIT_S:  # NaN too
+            raise DecodingError("a reading's time is not between 1970 and 9999")
+        value = _resolve_value(fields, base_value)
+        sum_value = base_sum
+        if _SUM in fields or base_sum is not None:
+            sum_value = float((base_sum or 0) + fields.get(_SUM, 0))
+            _require_finite(sum_value)
+        if _UPDATE_TIME in fields:
+            _require_finite(fields[_UPDATE_TIME])
+        name = base_name + fields.get(_NAME, "")
+        if name not in good_names:
+            _check_name(name)
+            good_names.add(name)
+        if readings is not None:
+            readings.append(Reading(name, time_s, value, fields.get(_UNIT, base_unit), sum_value))
+    return len(entries)
+
+
+def _resolve_value(fields: _Entry, base_value: float) -> Value | None:
     if _VALUE in fields and _OTHER_VALUE_LABELS.isdisjoint(fields):
         value = float(base_value + fields[_VALUE])
         if not isfinite(value):
             raise DecodingError("a number is not finite")
-    else:
-        value = _other_value(fields)
-    if _SUM in fields or sum_value is not None:
-        sum_value = float((sum_value or 0) + fields.get(_SUM, 0))
-        _require_finite(sum_value)
-    if _UPDATE_TIME in fields:
-        _require_finite(fields[_UPDATE_TIME])
-    return Reading(base_name + fields.get(_NAME, ""), time_s, value, fields.get(_UNIT, base_unit), sum_value)
+        return value
+    return _other_value(fields)
 
 
 def _other_value(fields: _Entry) -> Value | None:
-    if _VALUE in fields or len(_OTHER_VALUE_LABELS & fields.keys()) > 1:
+    labels = _OTHER_VALUE_LABELS & fields.keys()
+    if _VALUE in fields or len(labels) > 1:
         raise DecodingError("a reading has more than one value")
-    for label in _OTHER_VALUE_LABELS:
-        if label in fields:
-            value: Value = fields[label]
-            return value
+    for label in labels:
+        value: Value = fields[label]
+        return value
     if _SUM not in fields:
         raise DecodingError("a reading has neither value nor sum")
     return None

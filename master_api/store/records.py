@@ -1,7 +1,7 @@
 """Records and checkpoints as devices sent them, with their evidence (``docs/protocol.md`` §6)."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, insert, select
 
@@ -74,7 +74,7 @@ def insert_checkpoints(
     connection: Connection, oid: ObjectId, checkpoints: Sequence[Checkpoint], now_unix_s: float
 ) -> None:
     """Keep checkpoints that the intake accepted."""
-    rows = [asdict(checkpoint) | {"oid": oid, "received_at_unix_s": now_unix_s} for checkpoint in checkpoints]
+    rows = [checkpoint._asdict() | {"oid": oid, "received_at_unix_s": now_unix_s} for checkpoint in checkpoints]
     if rows:
         connection.execute(insert(schema.checkpoints), rows)
 

@@ -1,5 +1,8 @@
 """A device, its group and its records: the pieces that the record tests share."""
 
+import dataclasses
+from typing import Any, TypeVar
+
 from group_protocol.crypto.keys import PrivateKey
 from group_protocol.identifiers import Address, GroupId, derive_object_id
 from group_protocol.ports import RegistryIdentity
@@ -27,6 +30,17 @@ GID = GroupId(bytes.fromhex("c0ffee00" * 4))
 OTHER_GID = GroupId(bytes.fromhex("decade00" * 4))
 DOMAIN = TypedDataDomain(RegistryIdentity(1337, Address(bytes.fromhex("42" * 20))))
 OTHER_DOMAIN = TypedDataDomain(RegistryIdentity(1338, Address(bytes.fromhex("42" * 20))))
+
+
+_Value = TypeVar("_Value")
+
+
+def replace(value: _Value, **fields: Any) -> _Value:
+    """``dataclasses.replace``, for records too, which are tuples."""
+    if isinstance(value, tuple):
+        replaced: _Value = value._replace(**fields)  # type: ignore[attr-defined] # a NamedTuple
+        return replaced
+    return dataclasses.replace(value, **fields)  # type: ignore[type-var] # what is no tuple here is a dataclass
 
 
 def make_payload(seq: int, readings: int = 1) -> bytes:

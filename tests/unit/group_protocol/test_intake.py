@@ -1,5 +1,4 @@
 from collections.abc import Sequence
-from dataclasses import replace
 
 import pytest
 
@@ -26,6 +25,7 @@ from tests.support.records import (
     make_payload,
     make_period,
     make_signed,
+    replace,
 )
 
 TERMS = SessionTerms(EvidencePolicy.CHECKPOINTS, 4, 5, 1_000, 86_400)

@@ -1,5 +1,4 @@
 import hashlib
-from dataclasses import replace
 
 import pytest
 
@@ -32,6 +31,7 @@ from tests.support.records import (
     make_checkpointed,
     make_period,
     make_signed,
+    replace,
 )
 
 SIGNED = make_signed(5)
