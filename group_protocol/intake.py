@@ -143,9 +143,7 @@ def take_items(
         if item is not None:
             seq = item.last_seq if isinstance(item, Checkpoint) else item.seq
             refusal = Refusal(seq, exc.reason, str(exc))
-    return Intake(
-        progress.state, tuple(progress.records), tuple(progress.checkpoints), progress.repetitions, refusal
-    )
+    return Intake(progress.state, tuple(progress.records), tuple(progress.checkpoints), progress.repetitions, refusal)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,9 +177,7 @@ class StreamGate:
 
 
 class _Progress:
-    """The state of one ``take_items``, changed in place while it runs: a new one for each record would cost more than
-    judging it.
-    """
+    """The state of one ``take_items``, changed in place: a new one for each record would cost more than judging it."""
 
     def __init__(
         self, items: Sequence[Item], state: DeviceState, rules: IntakeRules, stored: Mapping[int, StoredRecord]
@@ -210,7 +206,7 @@ class _Progress:
         """
         if not self._rules.is_sender_active:
             raise RefusedError(Reason.NOT_A_MEMBER)
-        if type(item) is Checkpoint:
+        if isinstance(item, Checkpoint):
             self._take_checkpoint(item)
         elif not 0 < item.seq < RECORD_SEQ_LIMIT:
             raise RefusedError(Reason.BAD_RANGE, f"record seq {item.seq} is out of range")
@@ -238,8 +234,8 @@ class _Progress:
     def _take_new(self, record: Record) -> None:
         self._check_envelope(record)
         readings = next(self._readings, 0) or _refuse_payload(record.payload)
-        is_signed = type(record) is SignedRecord
-        if is_signed:
+        is_signed = isinstance(record, SignedRecord)
+        if isinstance(record, SignedRecord):
             self._check_signature(record)
         if record.receiver != self._rules.master and not self._rules.has_room(record.receiver):
             raise RefusedError(Reason.QUEUE_FULL, "too many messages wait for the receiver")
@@ -266,7 +262,7 @@ class _Progress:
             raise RefusedError(Reason.UNKNOWN_RECEIVER)
         if len(record.payload) > rules.terms.payload_max_bytes:
             raise RefusedError(Reason.TOO_LARGE, f"payload of {len(record.payload)} bytes")
-        if type(record) is CheckpointedRecord:
+        if isinstance(record, CheckpointedRecord):
             self._check_evidence_may_wait(record)
 
     def _check_evidence_may_wait(self, record: CheckpointedRecord) -> None:
@@ -313,7 +309,7 @@ def _count_readings_of_new(items: Sequence[Item], last_seq: int) -> Iterator[int
     """
     payloads = []
     for item in items:
-        if type(item) is not Checkpoint and item.seq > last_seq:
+        if not isinstance(item, Checkpoint) and item.seq > last_seq:
             last_seq = item.seq
             payloads.append(item.payload)
     return iter(count_readings(payloads))

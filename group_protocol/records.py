@@ -34,7 +34,7 @@ CHECKPOINT_BYTES: Final = _CHECKPOINT_LAYOUT.size
 
 
 class SignedRecord(NamedTuple):
-    """A record with its own signature over ``Exchange``. A tuple, since making a frozen dataclass takes three times as long.
+    """A record with its own signature over ``Exchange``. A tuple: a frozen dataclass takes three times as long to make.
 
     Attributes:
         receiver: ``to``: the master's oid or another member's.

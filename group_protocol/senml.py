@@ -119,17 +119,12 @@ def decode_readings(payload: bytes, *, max_bytes: int = PAYLOAD_MAX_BYTES) -> li
 def count_readings(payloads: Sequence[bytes]) -> list[int]:
     """How many readings each payload holds, by the same rules; ends with 0 at the first that has other ones.
 
-    For a master that takes in many payloads and looks at no reading: one decoder serves them all, and no reading is made.
+    For a master that takes in many payloads and looks at no reading: one decoder serves all, and no reading is made.
     """
     counts: list[int] = []
-    if not payloads:
-        return counts
-    decoder = _PayloadDecoder(payloads)
     try:
-        for payload in payloads:
-            if len(payload) > PAYLOAD_MAX_BYTES:
-                raise DecodingError("payload is too long")
-            counts.append(_resolve(decoder.decode_next(), None))
+        decoder = _PayloadDecoder(payloads)
+        counts.extend(_resolve(decoder.decode_next(), None) for _ in payloads)
     except DecodingError:
         counts.append(0)
     return counts
@@ -148,7 +143,7 @@ class _PayloadDecoder:
         self._decoder = cbor2.CBORDecoder(
             self._stream,
             semantic_decoders=_NO_TAGS,
-            read_size=max(1, *lengths),
+            read_size=max(lengths, default=0) or 1,
             max_depth=_NESTING_MAX,
             allow_indefinite=False,
             allow_duplicate_keys=False,
@@ -160,7 +155,10 @@ class _PayloadDecoder:
             decoded: object = self._decoder.decode()
         except (cbor2.CBORDecodeError, ValueError, TypeError, OverflowError) as exc:
             raise DecodingError("payload is not strict CBOR") from exc
-        self._end += next(self._lengths)
+        length_bytes = next(self._lengths)
+        self._end += length_bytes
+        if length_bytes > PAYLOAD_MAX_BYTES:
+            raise DecodingError(f"payload has more than {PAYLOAD_MAX_BYTES} bytes")
         # The decoder reads ahead, and puts the stream back to the end of what it decoded.
         if self._stream.tell() != self._end:
             raise DecodingError("the payload's array does not end where the payload does")
@@ -169,7 +167,7 @@ class _PayloadDecoder:
         return decoded
 
 
-def _resolve(entries: list[object], readings: list[Reading] | None) -> int:
+def _resolve(entries: list[object], readings: list[Reading] | None) -> int:  # noqa: C901, PLR0912 - see below
     """Check every entry and work its base fields in (RFC 8428 §4.6); add to ``readings`` if there is such a list.
 
     One long function: a master runs it for every record it takes in, and calls would take longer than the checks.

@@ -208,13 +208,11 @@ class FrameQuota:
         if self.taken:
             self._post.put_in(connection, self._sender, records, now_unix_s)
 
-    def settle(self, written: Future[None]) -> None:
+    def settle(self, *, is_stored: bool) -> None:
         """The transaction has ended, either way. Runs in the writer's thread."""
-        if not self.taken:
-            return
-        if written.cancelled() or written.exception() is not None:
+        if not is_stored:
             self.release()
-        else:
+        elif self.taken:
             self._post.announce({receiver for receiver, _ in self.taken})
 
     def release(self) -> None:

@@ -6,11 +6,8 @@ too, and the next frame begins again from what is really stored.
 """
 
 import asyncio
-from collections.abc import Callable
-from concurrent.futures import Future
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-
-from sqlalchemy import Connection
 
 from group_protocol.device_state import DeviceState, StoredRecord
 from group_protocol.errors import Reason, StoreError, UnexpectedMessageError
@@ -22,9 +19,10 @@ from group_protocol.records import Checkpoint, Item
 from group_protocol.tickets import SessionTerms
 from master_api.current_group import CurrentGroup
 from master_api.peer_post import FrameQuota, PeerPost
-from master_api.sessions import LiveSession, WriteChain
-from master_api.store.records import fetch_device_state, fetch_stored, insert_checkpoints, insert_records
-from master_api.store.store import Store, wait_for_commit
+from master_api.sessions import LiveSession
+from master_api.store.record_writes import RecordsWrite, WriteChain
+from master_api.store.records import fetch_device_state, fetch_stored
+from master_api.store.store import Store
 
 ITEMS_JUDGED_INLINE_MAX = 16
 """More signatures than this are verified in a thread: they would hold up the event loop for over a millisecond."""
@@ -39,7 +37,7 @@ class PendingCommit:
     intake: Intake
     first_seq: int
     chain: WriteChain
-    written: Future[None] | None
+    written: RecordsWrite | None
 
 
 class RecordIntake:
@@ -66,21 +64,23 @@ class RecordIntake:
 
     async def take(self, live: LiveSession, frame: Items) -> Ack:
         """Judge a frame, commit it, answer the ACK. A store that fails is answered as a refusal of the first item."""
-        pending = await self.begin(live, frame)
+        pending = await self.begin(live, frame.items)
         return await self.finish(live, pending)
 
-    async def begin(self, live: LiveSession, frame: Items) -> PendingCommit:
-        """Judge a frame and queue it for the store. Frames of one session are judged one at a time, in their order.
+    async def begin(self, live: LiveSession, items: Sequence[Item]) -> PendingCommit:
+        """Judge items and queue them for the store: those of a frame, or of several that came one behind the other.
+
+        What a session sends is judged in its order, one call after the other.
 
         Raises:
             UnexpectedMessageError: The session has ended meanwhile; nothing was queued.
         """
-        first_seq = _seq(frame.items[0])
+        first_seq = _seq(items[0])
         async with live.in_order:
             chain = live.records.chain
             try:
                 with self._post.quota(live.oid, len(live.records.keys) - 1) as quota:
-                    intake = await self._judge(live, frame.items, quota.has_room)
+                    intake = await self._judge(live, items, quota.has_room)
                     if live.is_ended:
                         raise UnexpectedMessageError("the session has ended")
                     written = self._queue(live, intake, chain, quota)
@@ -95,7 +95,7 @@ class RecordIntake:
         intake = pending.intake
         if pending.written is not None:
             try:
-                await wait_for_commit(pending.written)
+                await pending.written.wait()
                 _note_committed(live, intake)
             except StoreError:
                 intake = _unavailable(live.records.committed, pending.first_seq)
@@ -107,7 +107,7 @@ class RecordIntake:
         state = live.records.committed
         return Ack(state.last_seq, state.evidence_seq, self._credit_bytes, self._group.view().epoch)
 
-    async def _judge(self, live: LiveSession, items: tuple[Item, ...], has_room: HasRoom) -> Intake:
+    async def _judge(self, live: LiveSession, items: Sequence[Item], has_room: HasRoom) -> Intake:
         if live.records.judged is None:
             live.records.judged = await self._store.write(lambda connection: fetch_device_state(connection, live.oid))
             live.records.committed = live.records.judged
@@ -142,28 +142,21 @@ class RecordIntake:
             terms=self._terms,
         )
 
-    def _queue(self, live: LiveSession, intake: Intake, chain: WriteChain, quota: FrameQuota) -> Future[None]:
+    def _queue(self, live: LiveSession, intake: Intake, chain: WriteChain, quota: FrameQuota) -> RecordsWrite:
         if live.records.chain is not chain:
             raise StoreError("a write that this frame was judged upon has failed meanwhile")
         # A frame with nothing to store is queued too: its ACK tells of what is queued before it.
-        now_unix_s = self._clock.now_unix_s()
-
-        def write(connection: Connection) -> None:
-            if chain.is_broken:
-                raise StoreError("a write that this one counts on has failed")
-            insert_records(connection, live.oid, live.sid, intake.records, now_unix_s)
-            insert_checkpoints(connection, live.oid, intake.checkpoints, now_unix_s)
-            quota.put_in(connection, intake.records, now_unix_s)
-
-        def note_failure(written: Future[None]) -> None:
-            # Runs in the writer's thread before its next job, so that no later write of the chain slips through.
-            if written.cancelled() or written.exception() is not None:
-                chain.is_broken = True
-
-        written = self._store.submit(write)
-        written.add_done_callback(note_failure)
-        written.add_done_callback(quota.settle)
-        return written
+        write = RecordsWrite(
+            chain,
+            live.oid,
+            live.sid,
+            intake.records,
+            intake.checkpoints,
+            self._clock.now_unix_s(),
+            quota if quota.taken else None,
+        )
+        self._store.submit_records(write)
+        return write
 
 
 def _seq(item: Item) -> int:

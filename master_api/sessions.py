@@ -17,6 +17,7 @@ from group_protocol.identifiers import Address, ObjectId, SessionId
 from group_protocol.limits import HALF_OPEN_LIFETIME_S
 from group_protocol.messages import SealedAnswer
 from master_api.store.devices import DeviceKeyRow, address_in_epoch
+from master_api.store.record_writes import WriteChain
 from system_ports.rate_limits import site_of
 
 
@@ -104,13 +105,6 @@ class LiveStream(Protocol):
     def announce(self) -> None:
         """Send an ACK unasked: the epoch has risen."""
         ...
-
-
-@dataclass(slots=True)
-class WriteChain:
-    """Writes of which each counts on those before it; see :mod:`master_api.record_intake`."""
-
-    is_broken: bool = False
 
 
 @dataclass(slots=True)

@@ -8,6 +8,7 @@ so a device can occupy no more memory than that.
 import asyncio
 import contextlib
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,9 +20,12 @@ from group_protocol.frames import Close, Items, MasterFrame, Open, Resume, decod
 from group_protocol.intake import StreamGate
 from group_protocol.limits import GENERATION_MAX_AGE_S
 from group_protocol.peer_messages import Receipt
+from group_protocol.records import Item
 from master_api.context import MasterContext
 from master_api.record_intake import PendingCommit, RecordIntake
-from master_api.sessions import LiveSession, WriteChain
+from master_api.sessions import LiveSession
+from master_api.store.record_writes import WriteChain
+from master_api.stream_messages import StreamMessages
 
 POLICY_VIOLATION = 1008
 """WebSocket close code for anything that the protocol does not allow (RFC 6455 §7.4.1)."""
@@ -104,29 +108,48 @@ class Stream:
 
     async def _read_frames(self) -> None:
         """Until the peer closes. Raises RemoteProtocolError."""
-        while True:
-            message = await self._socket.receive()
-            if message.type in (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR):
+        messages = StreamMessages(self._socket)
+        credit_bytes = self._context.config.stream_credit_bytes
+        while received := await messages.receive(credit_bytes - self._waiting_bytes):
+            if not await self._take_messages(received):
                 return
-            if message.type is not WSMsgType.BINARY:
-                raise DecodingError("a stream has binary messages only")
-            plaintext = self._live.session.stream_in.open(message.data)
-            match decode_slave_frame(plaintext):
-                case Items() as frame:
-                    await self._take(frame, len(plaintext))
-                case Resume() as frame:
+
+    async def _take_messages(self, messages: Sequence[bytes]) -> bool:
+        """Open messages in their order and judge their items together; a refusal stops at the same item as one by one.
+
+        Answers whether the stream goes on.
+        """
+        items: list[Item] = []
+        length_bytes = 0
+        for message in messages:
+            try:
+                plaintext = self._live.session.stream_in.open(message)
+                frame = decode_slave_frame(plaintext)
+            except RemoteProtocolError:
+                await self._take(items, length_bytes)  # what came before it was good
+                raise
+            if type(frame) is Items:
+                items += frame.items
+                length_bytes += len(plaintext)
+                continue
+            await self._take(items, length_bytes)
+            items, length_bytes = [], 0
+            match frame:
+                case Resume():
                     self._gate = self._gate.resume(frame)
                 case Receipt() as frame:
                     self._box.note_receipt(frame)
                 case Close():
-                    return
-                case Open():
+                    return False
+                case _:
                     raise UnexpectedMessageError("a stream is opened once")
+        await self._take(items, length_bytes)
+        return True
 
-    async def _take(self, frame: Items, length_bytes: int) -> None:
-        if not self._gate.is_open:
+    async def _take(self, items: Sequence[Item], length_bytes: int) -> None:
+        if not items or not self._gate.is_open:
             return
-        pending = await self._intake.begin(self._live, frame)
+        pending = await self._intake.begin(self._live, items)
         self._gate = self._gate.after(pending.intake)
         self._waiting_bytes += length_bytes
         self._queue(_ToSend(pending, length_bytes))
@@ -168,7 +191,7 @@ class Stream:
 
     def _is_next_committed(self) -> bool:
         written = self._to_send[0].pending.written if self._to_send and self._to_send[0].pending else None
-        return written is not None and written.done() and written.exception() is None
+        return written is not None and written.is_committed
 
     async def _send(self, frame: MasterFrame) -> None:
         now_s = self._context.clock.monotonic_s()

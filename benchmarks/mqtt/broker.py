@@ -48,7 +48,7 @@ def find_program(name: str) -> str:
 
 def describe_broker() -> str:
     """Its name and version. Raises PeerMissingError."""
-    shown = subprocess.run([find_program("mosquitto"), "-h"], capture_output=True, text=True, check=False)
+    shown = subprocess.run([find_program("mosquitto"), "-h"], capture_output=True, text=True, check=False)  # noqa: S603 - its own path
     return shown.stdout.splitlines()[0]
 
 
@@ -57,6 +57,8 @@ async def broker(folder: Path, clients: list[str], window: int, *, is_persistent
     """Start it in an empty folder, with certificates for these clients.
 
     Args:
+        folder: An empty one.
+        clients: Their names.
         window: QoS 1 messages on their way to one client that are not acknowledged.
         is_persistent: Messages and sessions are written to the disk: every 1,800 s (``autosave_interval``, Mosquitto's
             default), and when it stops. Nothing is synced when a message is acknowledged.

@@ -1,6 +1,6 @@
 """Certificates for mutual TLS: one authority, one server, one certificate for each client."""
 
-import datetime
+import datetime as dt
 import ipaddress
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-_LIFETIME: Final = datetime.timedelta(days=2)
+_LIFETIME: Final = dt.timedelta(days=2)
 _PEM: Final = serialization.Encoding.PEM
 
 
@@ -37,19 +37,17 @@ def _sign(
     *,
     is_authority: bool,
 ) -> x509.Certificate:
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     builder = (
         x509.CertificateBuilder()
         .subject_name(_name(name))
         .issuer_name(_name(issuer))
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_before(now - dt.timedelta(hours=1))
         .not_valid_after(now + _LIFETIME)
         .add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False
-        )
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
     )
     return builder.sign(issuer_key, hashes.SHA256())
 

@@ -86,6 +86,3 @@ def percentile_ms(latencies: Sequence[int], share: float) -> float | None:
         if total and passed >= share * total:
             return float(at + 1)
     return None
-
-
-

@@ -73,10 +73,12 @@ async def run_flood(flood: Flood, for_s: int, parent: Path | None) -> FloodRun:
                 await load.wait_for_joins()
                 await load.go()
                 for _ in range(WARM_SAMPLES):
-                    began = await load.next_sample()
+                    await load.next_sample()
+                began = await load.next_sample()
                 master_began_s = cpu_of(master.processes)
-                for _ in range(for_s):
-                    ended = await load.next_sample()
+                for _ in range(for_s - 1):
+                    await load.next_sample()
+                ended = await load.next_sample()
                 master_cpu_s = cpu_of(master.processes) - master_began_s
                 rss_mib = master.rss_mib()
                 final = await load.stop()

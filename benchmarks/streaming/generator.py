@@ -1,7 +1,7 @@
 """``python -m benchmarks.streaming.generator``: many devices in one process.
 
-One line of JSON on stdin says what to do (:class:`Plan`). Then lines go back and forth: it says ``{"joined": n}``, waits
-for ``go``, says one :class:`Sample` a second, and at the end of stdin stops the devices and says ``{"final": …}``.
+One line of JSON on stdin says what to do (:class:`Plan`). Then lines go back and forth: it says ``{"joined": n}``,
+waits for ``go``, says a sample a second, and at the next line stops the devices and says ``{"final": …}``.
 """
 
 import asyncio
@@ -17,11 +17,7 @@ from benchmarks.streaming.endless_records import LATENCY_BINS_MS, EndlessRecords
 from benchmarks.streaming.payloads import make_payloads
 from group_protocol.errors import BusyError
 from group_protocol.identifiers import Address
-
-try:
-    from uvloop import run
-except ImportError:
-    from asyncio import run
+from system_ports.event_loop import run
 
 _JOINS_AT_ONCE = 16
 _TICK_S = 0.01

@@ -82,9 +82,7 @@ async def shipped_master(folder: Path, settings: Mapping[str, object]) -> AsyncI
         async with asyncio.timeout(_START_S):
             ready = await _hear(process)
         socket = Path(ready["admin_socket"])
-        master = ShippedMaster(
-            ready["port"], ready["master"].removeprefix("0x"), socket, psutil.Process(process.pid)
-        )
+        master = ShippedMaster(ready["port"], ready["master"].removeprefix("0x"), socket, psutil.Process(process.pid))
         await master.ask("group.create", name="ward 3")
         yield master
     finally:

@@ -1,6 +1,5 @@
 """``vgroup master``: set a master up and run it."""
 
-import asyncio
 import os
 import sys
 from pathlib import Path
@@ -23,6 +22,7 @@ from master_api.key_file import (
 )
 from master_api.private_files import ensure_private_folder
 from master_api.store.store import Store
+from system_ports.event_loop import run
 from system_ports.randomness import SystemRandom
 
 master_app = make_app()
@@ -80,7 +80,7 @@ def run_command(  # noqa: PLR0913 - Typer makes an option of each parameter
 
     config = load_config(data_dir, options=options)
     key = open_key(config, ask_passphrase)
-    asyncio.run(run_master(config, key, ready_file=ready_file))
+    run(run_master(config, key, ready_file=ready_file))
 
 
 @master_app.command("status")

@@ -8,6 +8,7 @@ from typing import TypeVar
 from sqlalchemy import Connection, text
 
 from master_api.store.engine import open_engine, translated_errors
+from master_api.store.record_writes import RecordsWrite
 from master_api.store.writer import StoreWriter
 
 T = TypeVar("T")
@@ -32,12 +33,18 @@ class Store:
     Jobs are plain functions of a connection (see this package's other modules); they run outside the event loop.
     """
 
-    def __init__(self, url: str, *, may_create: bool = True) -> None:
-        """Open, and make the tables where there are none. Raises ConfigurationError or StoreError."""
+    def __init__(self, url: str, *, may_create: bool = True, commit_delay_s: float = 0.0) -> None:
+        """Open, and make the tables where there are none. Raises ConfigurationError or StoreError.
+
+        Args:
+            url: SQLAlchemy URL.
+            may_create: Whether an SQLite file may be made where there is none.
+            commit_delay_s: How long records wait for others with which they can share a commit.
+        """
         self._engine = open_engine(url, may_create=may_create)
         snapshot = {} if self._engine.dialect.name == "sqlite" else {"isolation_level": "REPEATABLE READ"}
         self._readers = self._engine.execution_options(vgroup_reader=True, **snapshot)
-        self._writer = StoreWriter(self._engine)
+        self._writer = StoreWriter(self._engine, commit_delay_s=commit_delay_s)
 
     async def write(self, job: Callable[[Connection], T]) -> T:
         """Run a job in the writer's next transaction and answer when that has committed.
@@ -53,6 +60,10 @@ class Store:
         Raises StoreError as :meth:`write` does.
         """
         return self._writer.submit(job)
+
+    def submit_records(self, write: RecordsWrite) -> None:
+        """Queue judged records; ``write.wait()`` returns after their commit. Raises StoreError."""
+        self._writer.submit_records(write)
 
     async def read(self, job: Callable[[Connection], T]) -> T:
         """Run a reading job on a snapshot of what was committed. Raises StoreError."""

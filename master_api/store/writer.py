@@ -2,11 +2,13 @@
 
 Jobs wait in a queue. The thread takes all that are there, up to a bound, runs each in a savepoint of one transaction,
 commits, and only then tells who waits. Many devices share one fsync, and nothing is acknowledged before it is on the
-disk.
+disk. Records are no jobs: those that stand one behind the other in the queue are stored together
+(:mod:`master_api.store.record_writes`), and a batch of nothing but records waits a moment for more of them.
 """
 
 import queue
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, TypeVar
@@ -16,13 +18,17 @@ from sqlalchemy.exc import IntegrityError
 
 from group_protocol.errors import StoreError, VirtualGroupError
 from master_api.store.engine import translated_errors
+from master_api.store.record_writes import RecordsWrite, store_together, tell
 
 T = TypeVar("T")
 Job = Callable[[Connection], T]
 _Waiting = tuple[Job[Any], Future[Any]]
+_Answers = list[tuple[Future[Any], Any]]
 
 JOBS_PER_COMMIT_MAX = 512
 """Bounds how long the first job of a batch waits for the last."""
+RECORDS_PER_COMMIT_MAX = 8_192
+"""The same for records: some 50 ms of inserting."""
 QUEUE_MAX = 8_192
 """Jobs waiting. More is refused: whoever hands jobs in waits for them, so only a stuck disk gets here."""
 
@@ -30,9 +36,16 @@ QUEUE_MAX = 8_192
 class StoreWriter:
     """Owns the writing connection. Thread-safe."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, *, commit_delay_s: float = 0.0) -> None:
+        """Start the thread.
+
+        Args:
+            engine: The database.
+            commit_delay_s: How long records that came alone wait for more of them.
+        """
         self._engine = engine
-        self._queue: queue.Queue[_Waiting | None] = queue.Queue(QUEUE_MAX)
+        self._commit_delay_s = commit_delay_s
+        self._queue: queue.Queue[_Waiting | RecordsWrite | None] = queue.Queue(QUEUE_MAX)
         self._lock = threading.Lock()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
@@ -48,14 +61,25 @@ class StoreWriter:
             StoreError: The writer is closed, or too much waits.
         """
         future: Future[T] = Future()
+        self._put((job, future))
+        return future
+
+    def submit_records(self, write: RecordsWrite) -> None:
+        """Queue judged records; they are stored behind everything that was queued before.
+
+        Raises:
+            StoreError: As :meth:`submit`.
+        """
+        self._put(write)
+
+    def _put(self, item: _Waiting | RecordsWrite) -> None:
         with self._lock:
             if self._closed:
                 raise StoreError("the store is closed")
             try:
-                self._queue.put_nowait((job, future))
+                self._queue.put_nowait(item)
             except queue.Full as exc:
                 raise StoreError("too many writes wait for the disk") from exc
-        return future
 
     def close(self) -> None:
         """Write what is queued, then stop the thread."""
@@ -73,12 +97,18 @@ class StoreWriter:
             if batch:
                 self._commit(batch)
 
-    def _next_batch(self) -> tuple[list[_Waiting], bool]:
-        batch: list[_Waiting] = []
+    def _next_batch(self) -> tuple[list[_Waiting | RecordsWrite], bool]:
+        batch: list[_Waiting | RecordsWrite] = []
         item = self._queue.get()
+        if isinstance(item, RecordsWrite) and self._commit_delay_s and self._queue.qsize() < JOBS_PER_COMMIT_MAX:
+            time.sleep(self._commit_delay_s)
+        jobs = records = 0
         while item is not None:
             batch.append(item)
-            if len(batch) == JOBS_PER_COMMIT_MAX:
+            if isinstance(item, RecordsWrite):
+                records += len(item.records)
+            jobs += 1
+            if jobs == JOBS_PER_COMMIT_MAX or records >= RECORDS_PER_COMMIT_MAX:
                 return batch, True
             try:
                 item = self._queue.get_nowait()
@@ -86,28 +116,42 @@ class StoreWriter:
                 return batch, True
         return batch, False
 
-    def _commit(self, batch: list[_Waiting]) -> None:
+    def _commit(self, batch: list[_Waiting | RecordsWrite]) -> None:
         # From here on a waiter can no longer cancel its future under our hands.
-        batch = [(job, future) for job, future in batch if future.set_running_or_notify_cancel()]
-        answers: list[tuple[Future[Any], Any]] = []
+        batch = [item for item in batch if isinstance(item, RecordsWrite) or item[1].set_running_or_notify_cancel()]
+        answers: _Answers = []
         try:
             with translated_errors("write to the store"), self._engine.begin() as connection:
-                for job, future in batch:
-                    _run_job(connection, job, future, answers)
+                _run_batch(connection, batch, answers)
         except Exception as exc:  # noqa: BLE001 - every waiter must hear of it, whatever it is
             failure = exc if isinstance(exc, StoreError) else StoreError(f"the store failed: {exc!r}")
-            for _, future in batch:
-                if not future.done():
-                    future.set_exception(failure)
-            return
-        # The last first: who waits for the first of many then finds all of them done, and says so once.
-        for future, answer in reversed(answers):
+            for item in batch:
+                if isinstance(item, RecordsWrite):
+                    item.fail(failure)
+                elif not item[1].done():
+                    item[1].set_exception(failure)
+            answers = []
+        for future, answer in answers:
             future.set_result(answer)
+        tell(item for item in batch if isinstance(item, RecordsWrite))
 
 
-def _run_job(
-    connection: Connection, job: Job[Any], future: Future[Any], answers: list[tuple[Future[Any], Any]]
-) -> None:
+def _run_batch(connection: Connection, batch: list[_Waiting | RecordsWrite], answers: _Answers) -> None:
+    """In the order of the queue; records that follow each other together."""
+    together: list[RecordsWrite] = []
+    for item in batch:
+        if isinstance(item, RecordsWrite):
+            together.append(item)
+            continue
+        if together:
+            store_together(connection, together)
+            together = []
+        _run_job(connection, *item, answers)
+    if together:
+        store_together(connection, together)
+
+
+def _run_job(connection: Connection, job: Job[Any], future: Future[Any], answers: _Answers) -> None:
     """Run one job in a savepoint. What the job refuses, or a constraint does, concerns this job alone."""
     try:
         with connection.begin_nested():

@@ -80,13 +80,13 @@ async def test_forged_signature_of_a_record_or_checkpoint_is_refused_with_its_re
     device = await edge.member()
     record = device.record()
     async with edge.master.unchanged():
-        ack = await device.send(replace(record, signature=FORGERIES[forgery](record.signature)))
+        ack = await device.send(record._replace(signature=FORGERIES[forgery](record.signature)))
         assert (ack.last_seq, ack.reason) == (0, Reason.BAD_SIGNATURE)
     unsigned = CheckpointedRecord(device.ticket.master_oid, 1, device.ticket.epoch, payload(1.0))
     assert (await device.send(unsigned)).reason is Reason.NONE
     checkpoint = device.checkpoint(unsigned)
     async with edge.master.unchanged():
-        ack = await device.send(replace(checkpoint, signature=FORGERIES[forgery](checkpoint.signature)))
+        ack = await device.send(checkpoint._replace(signature=FORGERIES[forgery](checkpoint.signature)))
         assert (ack.evidence_seq, ack.reason) == (0, Reason.BAD_SIGNATURE)
     assert (await device.send(checkpoint)).evidence_seq == 1
 

@@ -1,5 +1,4 @@
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 
@@ -29,6 +28,7 @@ from tests.support.records import (
     STRANGER_KEY,
     make_checkpointed,
     make_payload,
+    replace,
 )
 
 GOOD = make_delivery(3)

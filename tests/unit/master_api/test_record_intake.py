@@ -2,10 +2,11 @@
 
 import asyncio
 import threading
+from collections.abc import Sequence
 
 import pytest
 
-from group_protocol.errors import Reason, UnexpectedMessageError
+from group_protocol.errors import Reason, StoreError, UnexpectedMessageError
 from group_protocol.frames import Items
 from group_protocol.intake import Intake
 from group_protocol.records import Item
@@ -25,7 +26,7 @@ def stored_seqs(parts: Parts) -> list[int]:
 async def test_frames_judged_ahead_are_committed_and_acknowledged_in_order(parts: Parts) -> None:
     oid = await parts.enrol(5)
     intake, live = make_intake(parts), make_live(parts, oid)
-    pending = [await intake.begin(live, Items((parts.signed(KEY, oid, seq),))) for seq in range(1, 6)]
+    pending = [await intake.begin(live, (parts.signed(KEY, oid, seq),)) for seq in range(1, 6)]
     acks = [await intake.finish(live, one) for one in pending]
     assert [ack.last_seq for ack in acks] == [1, 2, 3, 4, 5]
     assert stored_seqs(parts) == [1, 2, 3, 4, 5]
@@ -46,12 +47,13 @@ async def test_write_behind_a_failed_one_fails_too_and_leaves_no_gap(parts: Part
         holding = parts.store.submit(lambda _: None)
         await asyncio.sleep(0.05)
         with failing_commits(parts.store):
-            first = await intake.begin(live, Items((parts.signed(KEY, oid, 1),)))
+            first = await intake.begin(live, (parts.signed(KEY, oid, 1),))
             may_commit.set()
             assert first.written is not None
-            await asyncio.to_thread(first.written.exception, 10)
+            with pytest.raises(StoreError, match="disk I/O error"):
+                await first.written.wait()
         assert holding.done()
-        second = await intake.begin(live, Items((parts.signed(KEY, oid, 2),)))
+        second = await intake.begin(live, (parts.signed(KEY, oid, 2),))
         acks = [await intake.finish(live, first), await intake.finish(live, second)]
     assert [(ack.last_seq, ack.reason) for ack in acks] == [(0, Reason.STORE_UNAVAILABLE)] * 2
     assert stored_seqs(parts) == []
@@ -63,9 +65,9 @@ async def test_repetition_behind_a_failed_write_does_not_tell_of_what_is_not_sto
     oid = await parts.enrol(5)
     intake, live = make_intake(parts), make_live(parts, oid)
     await intake.take(live, Items((parts.signed(KEY, oid, 1),)))
-    second = await intake.begin(live, Items((parts.signed(KEY, oid, 2),)))
+    second = await intake.begin(live, (parts.signed(KEY, oid, 2),))
     live.records.chain.is_broken = True  # as when the write of seq 2 failed
-    repetition = await intake.begin(live, Items((parts.signed(KEY, oid, 1),)))
+    repetition = await intake.begin(live, (parts.signed(KEY, oid, 1),))
     assert (await intake.finish(live, repetition)).reason is Reason.STORE_UNAVAILABLE
     await intake.finish(live, second)
 
@@ -75,7 +77,7 @@ class PausingIntake(RecordIntake):
 
     may_queue: asyncio.Event
 
-    async def _judge(self, live: LiveSession, items: tuple[Item, ...], has_room: HasRoom) -> Intake:
+    async def _judge(self, live: LiveSession, items: Sequence[Item], has_room: HasRoom) -> Intake:
         intake = await super()._judge(live, items, has_room)
         await self.may_queue.wait()
         return intake
@@ -87,8 +89,8 @@ async def test_frame_judged_while_an_earlier_write_fails_leaves_no_gap(parts: Pa
     pausing = PausingIntake(**intake_parts(parts))
     pausing.may_queue = asyncio.Event()
     with failing_commits(parts.store):
-        first = await intake.begin(live, Items((parts.signed(KEY, oid, 1),)))
-        judging = asyncio.create_task(pausing.begin(live, Items((parts.signed(KEY, oid, 2),))))
+        first = await intake.begin(live, (parts.signed(KEY, oid, 1),))
+        judging = asyncio.create_task(pausing.begin(live, (parts.signed(KEY, oid, 2),)))
         await asyncio.sleep(0)
         assert (await intake.finish(live, first)).reason is Reason.STORE_UNAVAILABLE
     pausing.may_queue.set()
@@ -105,7 +107,7 @@ async def test_store_that_fails_twice_is_told_twice(parts: Parts) -> None:
     await intake.take(live, Items((parts.signed(KEY, oid, 1),)))
     with failing_commits(parts.store):
         for _ in range(3):
-            pending = await intake.begin(live, Items((parts.signed(KEY, oid, 1),)))  # a repetition is looked up
+            pending = await intake.begin(live, (parts.signed(KEY, oid, 1),))  # a repetition is looked up
             assert (await intake.finish(live, pending)).reason is Reason.STORE_UNAVAILABLE
             assert live.records.chain is not pending.chain
     assert (await intake.take(live, Items((parts.signed(KEY, oid, 2),)))).last_seq == 2
@@ -124,7 +126,7 @@ async def test_repetition_of_a_record_that_is_queued_is_recognised(parts: Parts)
     oid = await parts.enrol(5)
     intake, live = make_intake(parts), make_live(parts, oid)
     record = parts.signed(KEY, oid, 1)
-    pending = [await intake.begin(live, Items((record,))) for _ in range(3)]
+    pending = [await intake.begin(live, (record,)) for _ in range(3)]
     acks = [await intake.finish(live, one) for one in pending]
     assert [(ack.last_seq, ack.reason) for ack in acks] == [(1, Reason.NONE)] * 3
     assert stored_seqs(parts) == [1]
