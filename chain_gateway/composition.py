@@ -18,6 +18,7 @@ from chain_gateway.deployment import Deployment, check_contract, deploy_contract
 from chain_gateway.embedded import open_embedded_chain
 from chain_gateway.embedded.lock import DirectoryLock
 from chain_gateway.events import EventDecoder
+from chain_gateway.journal import TransactionJournal
 from chain_gateway.node import ChainNode
 from chain_gateway.node_provider import NodeProvider
 from chain_gateway.private_files import read_relayer
@@ -31,6 +32,7 @@ from group_protocol.ports import RegistryIdentity
 EMBEDDED_DIRECTORY = "chain"
 DEPLOYMENT_FILE = "deployment.json"
 REPLICA_FILE = "events.sqlite3"
+JOURNAL_FILE = "transactions.sqlite3"
 RELAYER_KEY_FILE = "relayer.key"
 LOCK_FILE = "gateway.lock"
 
@@ -84,6 +86,7 @@ async def follow_contract(
         path=config.directory / REPLICA_FILE,
         first_block=deployment.block_number,
         times=config.replica,
+        confirmations=config.confirmations,
     )
     try:
         await replica.start()
@@ -150,8 +153,13 @@ async def open_connection(config: GatewayConfig, now_unix_s: Now) -> AsyncIterat
             raise ConfigurationError(
                 f"the chain has id {chain_id}, not {config.chain_id}", remedy="Correct the chain id or the URL."
             )
-        sender = TransactionSender(node, account, chain_id, config.sender)
+        journal = await TransactionJournal.open(config.directory / JOURNAL_FILE)
+        stack.push_async_callback(journal.close)
+        sender = TransactionSender(
+            node, account, chain_id, config.sender, journal=journal, confirmations=config.confirmations
+        )
         stack.push_async_callback(sender.close)
+        await sender.start()
         yield Connection(node, sender, chain_id)
 
 

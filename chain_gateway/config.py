@@ -14,10 +14,11 @@ EMBEDDED_CHAIN_ID = 1_902_022
 
 @dataclass(frozen=True, slots=True)
 class SenderTimes:
-    """How long the transaction sender waits for what."""
+    """How long the transaction sender waits for what, and what it pays at most."""
 
     receipt_timeout_s: float = 60.0
-    """A transaction that stands in no block after this is reported as RegistryUnavailable; it may still land."""
+    """A transaction that stands in no block after this is reported as RegistryUnavailable. It is seen through all the
+    same, and who asks for the same act again joins it."""
 
     first_poll_s: float = 0.01
     """First pause between two questions for a receipt. Each pause is half as long again as the last..."""
@@ -27,6 +28,15 @@ class SenderTimes:
 
     rebroadcast_s: float = 3.0
     """How often a waiting transaction is looked for in the node's pool, and sent again if it is gone."""
+
+    reprice_after_s: float = 15.0
+    """A transaction that waits so long while blocks go by without it is sent again for a higher price."""
+
+    reprice_after_blocks: int = 3
+    """So many blocks have to go by first: a chain that stands still wants no higher price."""
+
+    fee_cap_wei: int = 500 * 10**9
+    """Wei per gas that are never exceeded, whatever the market asks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +78,10 @@ class GatewayConfig:
 
     contract_block: int = 0
     """A block at or before ``contract``'s deployment, where the search for its events begins."""
+
+    confirmations: int = 0
+    """Blocks that have to stand above its own before an association counts; 0 for a chain that never forks, as the
+    embedded one. Revocations count in their block at once."""
 
     request_timeout_s: float = 10.0
     """For one JSON-RPC request."""

@@ -75,6 +75,10 @@ class ContractAbi:
         """Names of all events that the contract declares."""
         return frozenset(event.name for event in self._events.values())
 
+    def event_topic(self, name: str) -> bytes:
+        """First topic (32 bytes) of the event's logs."""
+        return next(topic for topic, event in self._events.items() if event.name == name)
+
     def encode_call(self, function: str, *arguments: object) -> bytes:
         """Calldata: the selector and the arguments (addresses and fixed bytes as bytes, structs as tuples).
 

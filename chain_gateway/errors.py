@@ -57,5 +57,9 @@ class AlreadyKnown(TransactionRefused):
     """The node has this very transaction."""
 
 
+class Underpriced(TransactionRefused):
+    """The transaction offers less than the node or the next block wants ("transaction underpriced")."""
+
+
 class CannotPay(TransactionRefused):
     """The relayer's account cannot pay for the gas."""

@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from web3 import AsyncWeb3
 from web3.types import RPCEndpoint
 
 from chain_gateway.errors import LogRangeRefused, NodeError
+from chain_gateway.fees import Fees
 from chain_gateway.node_answers import (
     Block,
     RawLog,
@@ -16,6 +16,7 @@ from chain_gateway.node_answers import (
     UnusableAnswer,
     parse_block,
     parse_bytes,
+    parse_calldata,
     parse_logs,
     parse_quantity,
     parse_receipt,
@@ -25,19 +26,6 @@ from group_protocol.identifiers import HASH_BYTES, Address
 
 _HEADER_ONLY = False
 """eth_getBlockByNumber's second parameter: transactions as hashes, not as objects."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fees:
-    """What a transaction offers per gas.
-
-    Attributes:
-        max_fee_wei: Wei per gas at most; the legacy gas price where ``tip_wei`` is None.
-        tip_wei: EIP-1559 priority fee in wei per gas; None on a chain that has no base fee.
-    """
-
-    max_fee_wei: int
-    tip_wei: int | None
 
 
 class ChainNode:
@@ -119,6 +107,11 @@ class ChainNode:
         """Whether the transaction waits in the node's pool or stands in a block."""
         return await self._request("eth_getTransactionByHash", _hex(transaction_hash)) is not None
 
+    async def fetch_calldata(self, transaction_hash: bytes) -> bytes | None:
+        """What a transaction says to whom it goes; None if the node does not know it."""
+        answer = await self._request("eth_getTransactionByHash", _hex(transaction_hash))
+        return None if answer is None else parse_calldata(answer)
+
     async def fetch_tx_nonce(self, account: Address, *, pending: bool) -> int:
         """The account's next tx_nonce, counting what waits in the pool if ``pending``."""
         at = "pending" if pending else "latest"
@@ -128,9 +121,13 @@ class ChainNode:
         """Wei that the account has at the newest block."""
         return parse_quantity(await self._request("eth_getBalance", _hex(account), "latest"))
 
-    async def fetch_fees(self) -> Fees:
-        """What to offer now: twice the base fee and the node's tip, or the legacy price where there is no base fee."""
-        base_fee_wei = (await self.fetch_head()).base_fee_wei
+    async def fetch_fees(self, head: Block | None = None) -> Fees:
+        """What to offer now: twice the base fee and the node's tip, or the legacy price where there is no base fee.
+
+        Args:
+            head: The newest block, if it is known.
+        """
+        base_fee_wei = (head or await self.fetch_head()).base_fee_wei
         if base_fee_wei is None:
             return Fees(parse_quantity(await self._request("eth_gasPrice")), None)
         tip_wei = parse_quantity(await self._request("eth_maxPriorityFeePerGas"))

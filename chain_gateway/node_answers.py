@@ -139,6 +139,11 @@ def parse_receipt(value: object) -> RawReceipt:
     )
 
 
+def parse_calldata(value: object) -> bytes:
+    """The calldata of a transaction object of eth_getTransactionByHash. Raises UnusableAnswer."""
+    return parse_bytes(_object(value).get("input"))
+
+
 def _object(value: object) -> Mapping[str, object]:
     if not isinstance(value, Mapping):
         raise UnusableAnswer(f"the node gave {_shown(value)} for an object")

@@ -1,9 +1,10 @@
 """The GroupRegistry port over a contract on an Ethereum chain, embedded or behind a URL (paper, sections 4.3 and 5)."""
 
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, TypeVar
 
+from chain_gateway import wishes
 from chain_gateway.acts import Act, ActEncoder
 from chain_gateway.contract_abi import ContractAbi
 from chain_gateway.deployment import check_contract
@@ -11,26 +12,21 @@ from chain_gateway.errors import CallReverted
 from chain_gateway.events import EventDecoder, parse_abi_address
 from chain_gateway.node import ChainNode
 from chain_gateway.node_answers import RawReceipt
+from chain_gateway.originals import REPETITION_REASONS, Originals, Wish
 from chain_gateway.refusals import refusal_of_revert
 from chain_gateway.replica import EventReplica
 from chain_gateway.sender import TransactionSender
 from contracts import ContractArtifact
-from group_protocol.errors import RegistryInconsistent, RegistryUnavailable, VirtualGroupError
+from group_protocol.errors import ContractRefusal, RegistryInconsistent, RegistryUnavailable, VirtualGroupError
 from group_protocol.identifiers import Address, GroupId, ObjectId
 from group_protocol.membership import (
-    Anchored,
     Associated,
     AssociationRefused,
     ChainEvent,
-    ExchangeRecorded,
-    GroupCreated,
     GroupView,
-    MasterRotated,
     Membership,
     ObjectState,
     ObjectView,
-    Revoked,
-    Rotated,
 )
 from group_protocol.ports import (
     AnchorRequest,
@@ -44,6 +40,7 @@ from group_protocol.ports import (
     RevocationRequest,
     RotationRequest,
 )
+from group_protocol.typed_data import TypedDataDomain
 
 _Event = TypeVar("_Event", bound=ChainEvent)
 
@@ -72,9 +69,11 @@ class Web3Registry(GroupRegistry):
         self._abi = abi
         self._acts = ActEncoder(abi)
         self._identity = identity
+        self._domain = TypedDataDomain(identity)
         self._decoder = EventDecoder(abi, identity.contract)
         self._sender = sender
         self._replica = replica
+        self._originals = Originals(node, abi, self._decoder, replica)
 
     @property
     def relayer(self) -> Address:
@@ -88,12 +87,11 @@ class Web3Registry(GroupRegistry):
 
     async def create_group(self, request: CreateGroupRequest) -> Receipt:
         """See the port."""
-        act = self._acts.create_group(request)
-        return await self._do(act, GroupCreated, lambda event: event.master == request.master)
+        return await self._do(self._acts.create_group(request), wishes.create_group(request))
 
     async def associate(self, request: AssociationRequest) -> Receipt:
         """See the port."""
-        return await self._do(self._acts.associate(request), Associated, lambda event: event.gid == request.gid)
+        return await self._do(self._acts.associate(request), wishes.associate(self._domain, request))
 
     async def associate_batch(self, requests: Sequence[AssociationRequest]) -> list[Receipt]:
         """See the port."""
@@ -108,8 +106,23 @@ class Web3Registry(GroupRegistry):
             for index, (event, request) in enumerate(zip(events, requests, strict=False))
         ):
             raise RegistryInconsistent("the batch's receipt does not hold one event for each of its items")
-        await self._replica.wait_for_block(receipt.block_number)
-        return [Receipt(event, receipt.gas_used) for event in events]
+        await self._replica.wait_until_counted(receipt.block_number)
+        receipts = [Receipt(event, receipt.gas_used) for event in events]
+        for index, event in enumerate(events):
+            if isinstance(event, AssociationRefused) and event.reason in REPETITION_REASONS:
+                original = await self._find_original(requests, receipts, index)
+                receipts[index] = original or receipts[index]
+        return receipts
+
+    async def _find_original(
+        self, requests: Sequence[AssociationRequest], receipts: Sequence[Receipt], index: int
+    ) -> Receipt | None:
+        """The receipt of the first time, if this very request of a batch made its device a member before."""
+        original = await self._originals.find(wishes.associate(self._domain, requests[index]))
+        for other, receipt in enumerate(receipts):
+            if original is not None and receipt.position == original.position and requests[other] != requests[index]:
+                return None  # another request of this batch did it, whose transaction carries this one's signature too
+        return original
 
     async def verify_exchange(self, proof: ExchangeProof) -> None:
         """See the port."""
@@ -119,34 +132,25 @@ class Web3Registry(GroupRegistry):
 
     async def record_exchange(self, proof: ExchangeProof) -> Receipt:
         """See the port."""
-        return await self._do(
-            self._acts.record_exchange(proof),
-            ExchangeRecorded,
-            lambda event: (event.gid, event.sender, event.seq) == (proof.gid, proof.sender, proof.seq),
-        )
+        return await self._do(self._acts.record_exchange(proof), wishes.record_exchange(proof))
 
     async def anchor(self, request: AnchorRequest) -> Receipt:
         """See the port."""
-        act = self._acts.anchor(request)
-        return await self._do(act, Anchored, lambda event: (event.gid, event.root) == (request.gid, request.root))
+        wish = wishes.anchor(request)
+        # The contract takes an anchor as often as it is sent; readers keep the first, so a second is gas for nothing.
+        return await self._originals.find(wish) or await self._do(self._acts.anchor(request), wish)
 
     async def revoke(self, request: RevocationRequest) -> Receipt:
         """See the port."""
-        act = self._acts.revoke(request)
-        return await self._do(act, Revoked, lambda event: (event.gid, event.oid) == (request.gid, request.oid))
+        return await self._do(self._acts.revoke(request), wishes.revoke(request), at_once=True)
 
     async def rotate(self, request: RotationRequest) -> Receipt:
         """See the port."""
-        act = self._acts.rotate(request)
-        return await self._do(act, Rotated, lambda event: (event.gid, event.oid) == (request.gid, request.oid))
+        return await self._do(self._acts.rotate(request), wishes.rotate(request))
 
     async def rotate_master(self, request: MasterRotationRequest) -> Receipt:
         """See the port."""
-        return await self._do(
-            self._acts.rotate_master(request),
-            MasterRotated,
-            lambda event: (event.gid, event.new_master) == (request.gid, request.new_master),
-        )
+        return await self._do(self._acts.rotate_master(request), wishes.rotate_master(request))
 
     async def fetch_group(self, gid: GroupId) -> GroupView | None:
         """See the port."""
@@ -181,17 +185,27 @@ class Web3Registry(GroupRegistry):
         """See the port."""
         return self._replica.subscribe()
 
-    async def _do(self, act: Act, kind: type[_Event], is_ours: Callable[[_Event], bool]) -> Receipt:
-        await self._call(act.calldata)
-        receipt = await self._transact(act)
-        events = [event for event in self._decoder.decode_ours(receipt.logs) if isinstance(event, kind)]
-        if len(events) != 1 or not is_ours(events[0]):
-            raise RegistryInconsistent(f"the receipt of {act.function} does not hold its {kind.__name__}")
-        await self._replica.wait_for_block(receipt.block_number)
+    async def _do(self, act: Act, wish: Wish[_Event], *, at_once: bool = False) -> Receipt:
+        try:
+            if not self._sender.is_sending(self._identity.contract, act.calldata):
+                await self._call(act.calldata)
+            receipt = await self._transact(act, at_once=at_once)
+        except ContractRefusal as refusal:
+            original = await self._originals.find(wish) if refusal.reason in REPETITION_REASONS else None
+            if original is None:
+                raise
+            return original
+        events = [event for event in self._decoder.decode_ours(receipt.logs) if isinstance(event, wish.kind)]
+        if len(events) != 1 or not wish.is_ours(events[0]):
+            raise RegistryInconsistent(f"the receipt of {act.function} does not hold its {wish.kind.__name__}")
+        if at_once:
+            await self._replica.wait_for_block(receipt.block_number)
+        else:
+            await self._replica.wait_until_counted(receipt.block_number)
         return Receipt(events[0], receipt.gas_used)
 
-    async def _transact(self, act: Act) -> RawReceipt:
-        receipt = await self._sender.send(self._identity.contract, act.calldata, act.gas_limit)
+    async def _transact(self, act: Act, *, at_once: bool = False) -> RawReceipt:
+        receipt = await self._sender.send(self._identity.contract, act.calldata, act.gas_limit, at_once=at_once)
         _logger.info("%s in block %d, %d gas", act.function, receipt.block_number, receipt.gas_used)
         if not receipt.succeeded:
             raise await self._explain(act, receipt)

@@ -5,8 +5,10 @@ node with another view), it goes back to the newest block that both still share,
 A node that merely tells of fewer blocks, none of them another than the known ones, is behind, or wants old state to be
 believed: it takes nothing back, so that no revocation is forgotten on the word of a shorter chain.
 
-Every event counts as soon as its block is there. Waiting for confirmations before an Associated counts would go into
-:meth:`EventReplica._take`, between the logs and the fold.
+Every event counts as soon as its block is there, but for Associated: an association counts once so many blocks stand
+above its own (``confirmations``), so that a short fork makes and unmakes no member. What counted once goes on counting
+as long as its block stands. When a fork takes a counted association away all the same, AssociationUndone tells of it.
+While blocks are replaced, :attr:`EventReplica.membership` stays as it was until the new branch is read to its head.
 """
 
 import asyncio
@@ -27,7 +29,16 @@ from chain_gateway.node_answers import Block, RawLog
 from chain_gateway.replica_store import Position, ReplicaStore
 from chain_gateway.subscriptions import EventFeed, Subscription
 from group_protocol.errors import RegistryInconsistent, RegistryUnavailable
-from group_protocol.membership import ChainEvent, Membership, fold
+from group_protocol.identifiers import HASH_BYTES
+from group_protocol.membership import (
+    Associated,
+    AssociationUndone,
+    ChainEvent,
+    ChainPosition,
+    Membership,
+    ObjectState,
+    fold,
+)
 from group_protocol.ports import RegistryIdentity
 
 _T = TypeVar("_T")
@@ -47,6 +58,7 @@ class EventReplica:
         path: Path,
         first_block: int,
         times: ReplicaTimes,
+        confirmations: int = 0,
     ) -> None:
         self._node = node
         self._decoder = decoder
@@ -63,11 +75,17 @@ class EventReplica:
         self._poke = asyncio.Event()
         self._moved = asyncio.Event()
         self._failure: RegistryInconsistent | None = None
+        self._confirmations = confirmations
+        self._counted_up_to = -1
+        self._uncounted: list[Associated] = []
+        self._folded = Membership()
+        self._before_fork: Membership | None = None
+        self._held: list[ChainEvent] = []
         self._membership = Membership()
 
     @property
     def membership(self) -> Membership:
-        """The fold of all events so far. Raises RegistryInconsistent once they have contradicted each other."""
+        """The fold of all events that count. Raises RegistryInconsistent once they have contradicted each other."""
         if self._failure is not None:
             raise RegistryInconsistent(str(self._failure)) from self._failure
         return self._membership
@@ -81,7 +99,8 @@ class EventReplica:
             RegistryInconsistent: The events contradict each other.
         """
         self._store = await self._run(lambda: ReplicaStore.open(self._path, self._identity))
-        await self._load()
+        await self._load(-1)
+        self._membership = self._without_uncounted()
         await self._catch_up()
         self._task = asyncio.create_task(self._follow())
 
@@ -105,16 +124,31 @@ class EventReplica:
         """Events from now on, each after it is in :attr:`membership`."""
         return self._feed.subscribe()
 
+    async def find_logs(self, topic: bytes, word: bytes) -> list[RawLog]:
+        """Logs of one event (its topic, 32 bytes) that hold these bytes, oldest first; those that do not count yet too.
+
+        Raises:
+            RegistryUnavailable: The file cannot be read.
+        """
+        return await self._in_thread(lambda store: store.logs_with(topic, word))
+
     async def wait_for_block(self, number: int) -> None:
-        """Return when the block's events are in :attr:`membership`.
+        """Return when the block's events are in :attr:`membership`; its associations may not count yet.
 
         Raises:
             RegistryUnavailable: That took too long.
             RegistryInconsistent: The events contradict each other: :attr:`membership` is lost.
         """
+        await self._wait_until(lambda: self._before_fork is None and self._next_block() > number, number)
+
+    async def wait_until_counted(self, number: int) -> None:
+        """Return when the block's associations count too. Raises what :meth:`wait_for_block` does."""
+        await self._wait_until(lambda: self._before_fork is None and self._counted_up_to >= number, number)
+
+    async def _wait_until(self, is_reached: Callable[[], bool], number: int) -> None:
         try:
             async with asyncio.timeout(self._times.catch_up_timeout_s):
-                while self._failure is None and self._next_block() <= number:
+                while self._failure is None and not is_reached():
                     if self._store is None:
                         raise RegistryUnavailable("the registry is closed")
                     self._poke.set()
@@ -172,6 +206,8 @@ class EventReplica:
                 await self._take(first, last, head)
             except LogRangeRefused:
                 self._blocks_per_request = max(1, (last - first + 1) // 2)
+        if self._before_fork is not None:
+            self._end_fork(self._before_fork)
 
     async def _take(self, first: int, last: int, head: Block) -> None:
         # The hash is asked for before the logs: if the chain changes in between, the next step sees it.
@@ -181,18 +217,62 @@ class EventReplica:
         logs = await self._node.fetch_logs(self._identity.contract, first, last)
         _check_order(logs, first, last)
         position = Position(block.number, block.block_hash)
-        events, membership = await self._in_thread(lambda store: self._digest(store, logs, position))
+        events, self._folded = await self._in_thread(lambda store: self._digest(store, logs, position))
         self._position = position
-        self._membership = membership
+        self._publish(self._count(events, head.number))
+
+    def _count(self, events: Sequence[ChainEvent], head_number: int) -> list[ChainEvent]:
+        """Hold back associations that do not count yet; what counts now, in order."""
+        self._counted_up_to = max(self._counted_up_to, min(head_number - self._confirmations, self._next_block() - 1))
+        waiting = [*self._uncounted, *(event for event in events if isinstance(event, Associated))]
+        self._uncounted = [event for event in waiting if event.at.block_number > self._counted_up_to]
+        counted = [event for event in waiting if event.at.block_number <= self._counted_up_to]
+        return sorted(
+            [*counted, *(event for event in events if not isinstance(event, Associated))], key=lambda event: event.at
+        )
+
+    def _publish(self, events: Sequence[ChainEvent]) -> None:
+        """Let everybody see what counts; while a fork is read, not before its end."""
+        if self._before_fork is not None:
+            self._held.extend(events)
+            return
+        self._membership = self._without_uncounted()
         self._feed.emit(events)
         self._tell_waiters()
+
+    def _without_uncounted(self) -> Membership:
+        """All that is folded, but for slaves whose association does not count yet; a revoked one shows as revoked."""
+        hidden = {event.oid for event in self._uncounted if self._folded.objects[event.oid].state is ObjectState.SLAVE}
+        if not hidden:
+            return self._folded
+        objects = {oid: view for oid, view in self._folded.objects.items() if oid not in hidden}
+        return Membership(self._folded.groups, objects)
+
+    def _end_fork(self, before: Membership) -> None:
+        """The new branch is read to its head: tell what it took away, then what it brought."""
+        held, self._held, self._before_fork = self._held, [], None
+        after, at = self._without_uncounted(), self._here()
+        undone = [
+            AssociationUndone(view.gid, view.oid, view.account, at)
+            for view in before.objects.values()
+            if view.state is ObjectState.SLAVE and view.oid not in after.objects
+        ]
+        for event in undone:
+            _logger.warning("a fork took the association of 0x%s away", event.oid.hex())
+        self._publish([*undone, *held])
+
+    def _here(self) -> ChainPosition:
+        number, block_hash = (0, bytes(HASH_BYTES))
+        if self._position is not None:
+            number, block_hash = self._position.number, self._position.block_hash
+        return ChainPosition(number, 0, block_hash, bytes(HASH_BYTES))
 
     def _digest(
         self, store: ReplicaStore, logs: Sequence[RawLog], position: Position
     ) -> tuple[list[ChainEvent], Membership]:
         """In the thread: decode, fold, commit."""
         events = [self._decoder.decode(log) for log in logs]
-        membership = fold(events, self._membership)
+        membership = fold(events, self._folded)
         store.append(logs, position)
         return events, membership
 
@@ -237,19 +317,25 @@ class EventReplica:
         number = -1 if to is None else to.number
         _logger.warning("the chain was reorganised: going back to block %d", number)
         await self._in_thread(lambda store: store.roll_back(number))
-        await self._load()
+        if self._before_fork is None:
+            self._before_fork = self._membership
+        self._held.clear()
+        await self._load(min(self._counted_up_to, number))
 
-    async def _load(self) -> None:
-        self._membership, self._position = await self._in_thread(self._read)
+    async def _load(self, counted_up_to: int) -> None:
+        events, self._folded, self._position = await self._in_thread(self._read)
+        self._counted_up_to, self._uncounted = counted_up_to, []
+        self._count(events, self._next_block() - 1)
 
-    def _read(self, store: ReplicaStore) -> tuple[Membership, Position | None]:
+    def _read(self, store: ReplicaStore) -> tuple[list[ChainEvent], Membership, Position | None]:
         """In the thread: fold what is stored. A file whose events contradict each other is emptied."""
         try:
-            return fold(self._decoder.decode(log) for log in store.logs()), store.position()
+            events = [self._decoder.decode(log) for log in store.logs()]
+            return events, fold(events), store.position()
         except RegistryInconsistent:
             _logger.warning("the replica's file contradicts itself; reading the chain again", exc_info=True)
             store.roll_back(-1)
-            return Membership(), None
+            return [], Membership(), None
 
     async def _in_thread(self, work: Callable[[ReplicaStore], _T]) -> _T:
         """Run blocking work in the one thread that may touch the file."""

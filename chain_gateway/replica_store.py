@@ -83,9 +83,21 @@ class ReplicaStore:
 
     def logs(self) -> list[RawLog]:
         """All logs in the chain's order."""
+        return self._select("")
+
+    def logs_with(self, topic: bytes, word: bytes) -> list[RawLog]:
+        """Logs whose first topic (32 bytes) is this and that hold these bytes, in the chain's order."""
+        return self._select(
+            "WHERE substr(topics, 1, ?) = ? AND (instr(topics, ?) OR instr(payload, ?))",
+            (WORD_BYTES, topic, word, word),
+        )
+
+    def _select(self, condition: str, values: tuple[object, ...] = ()) -> list[RawLog]:
         rows = self._connection.execute(
-            "SELECT topics, payload, log.block_number, hash, transaction_hash, log_index"
-            " FROM log JOIN block ON block.number = log.block_number ORDER BY log.block_number, log_index"
+            "SELECT topics, payload, log.block_number, hash, transaction_hash, log_index"  # noqa: S608 - our own words
+            f" FROM log JOIN block ON block.number = log.block_number {condition}"
+            " ORDER BY log.block_number, log_index",
+            values,
         )
         return [
             RawLog(

@@ -16,6 +16,7 @@ from chain_gateway.errors import (
     NonceTaken,
     NonceUsed,
     TransactionRefused,
+    Underpriced,
 )
 from chain_gateway.node_answers import UnusableAnswer
 from group_protocol.errors import RegistryUnavailable
@@ -28,14 +29,24 @@ _MESSAGE_MAX_CHARACTERS = 200
 _REFUSALS: tuple[tuple[str, type[TransactionRefused]], ...] = (
     ("nonce too low", NonceUsed),
     ("nonce too high", NonceAhead),
-    ("underpriced", NonceTaken),
+    ("too distant from current sender nonce", NonceAhead),
+    ("replacement transaction underpriced", NonceTaken),
+    ("could not replace existing tx", NonceTaken),
+    ("tries to replace pending", NonceTaken),
     ("already known", AlreadyKnown),
     ("already imported", AlreadyKnown),
     ("known transaction", AlreadyKnown),
+    ("underpriced", Underpriced),
+    ("less than block base fee", Underpriced),
+    ("below current base fee", Underpriced),
+    ("below configured minimum", Underpriced),
     ("insufficient funds", CannotPay),
     ("insufficient balance", CannotPay),
+    ("cost exceeds account balance", CannotPay),
 )
-"""No standard gives these errors codes; geth, anvil, Besu and the embedded chain word them like this (lower case)."""
+"""No standard gives these errors codes; geth, anvil, Besu and the embedded chain word them like this (lower case). The
+first that fits decides: geth's "replacement transaction underpriced" is about the pool's tx_nonce, its "transaction
+underpriced" about the price alone."""
 
 _CHECK_NODE = "Check that the node runs and that its URL is right, then try again."
 

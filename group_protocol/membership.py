@@ -60,6 +60,22 @@ class Associated:
 
 
 @dataclass(frozen=True, slots=True)
+class AssociationUndone:
+    """A fork took an association away that had counted: the device has to associate again.
+
+    No log tells of it: the registry does, when it has read the branch that replaced the old one.
+
+    Attributes:
+        at: The newest block of the new branch, with log index 0 and a transaction hash of zeros.
+    """
+
+    gid: GroupId
+    oid: ObjectId
+    account: Address
+    at: ChainPosition
+
+
+@dataclass(frozen=True, slots=True)
 class AssociationRefused:
     """One item of a batch was refused; the others were not touched by that.
 
@@ -131,7 +147,15 @@ class Anchored:
 
 
 ChainEvent = (
-    GroupCreated | Associated | AssociationRefused | Revoked | Rotated | MasterRotated | ExchangeRecorded | Anchored
+    GroupCreated
+    | Associated
+    | AssociationUndone
+    | AssociationRefused
+    | Revoked
+    | Rotated
+    | MasterRotated
+    | ExchangeRecorded
+    | Anchored
 )
 
 
@@ -223,7 +247,7 @@ def _apply_in_place(membership: Membership, event: ChainEvent) -> None:
             membership.objects[group.master_oid] = replace(
                 membership.objects[group.master_oid], account=event.new_master
             )
-        case AssociationRefused() | ExchangeRecorded() | Anchored():
+        case AssociationUndone() | AssociationRefused() | ExchangeRecorded() | Anchored():
             pass
 
 

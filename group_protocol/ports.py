@@ -136,9 +136,13 @@ class Receipt:
 class GroupRegistry(Protocol):
     """The public register of groups: the contract, seen through any gateway.
 
-    Every method that changes something returns when its receipt stands in a block and :meth:`membership` shows it. All
-    may raise ContractRefusal (the contract's rules say no; final), RegistryUnavailable (try again later) and
-    RegistryInconsistent (the gateway or node contradicts itself).
+    Every method that changes something returns when its receipt stands deep enough in the chain (so many blocks above
+    its own as the gateway was told to wait for; :meth:`revoke` in its block at once) and :meth:`membership` shows it.
+    Who asks for the same again, with the same signatures, gets the receipt of the first time: asking again does no
+    harm, and is the way to find out what became of a call whose answer was lost.
+
+    All may raise ContractRefusal (the contract's rules say no; final), RegistryUnavailable (try again later; what was
+    sent may still land) and RegistryInconsistent (the gateway or node contradicts itself).
     """
 
     async def fetch_identity(self) -> RegistryIdentity:
@@ -198,14 +202,21 @@ class GroupRegistry(Protocol):
         ...
 
     def membership(self) -> Membership:
-        """The fold over all events seen so far. No I/O. Raises RegistryInconsistent if they contradict each other."""
+        """The fold over all events that count. No I/O. Raises RegistryInconsistent if they contradict each other.
+
+        Every event counts from its block on, but for Associated: it counts once enough blocks stand above its own. What
+        counted once counts until a fork takes its block away. While the chain cannot be reached this is the last known
+        state.
+        """
         ...
 
     def events(self) -> AsyncIterator[ChainEvent]:
-        """Events from now on, in chain order, after they are in :meth:`membership`. Ends when the registry closes.
+        """Events from now on, after they are in :meth:`membership`. Ends when the registry closes.
 
-        Where the chain replaces blocks, :meth:`membership` goes back without a word here, and what stands in the new
-        blocks comes as any event does: a listener may see the same act twice. Iteration raises RegistryInconsistent if
-        the events contradict each other.
+        They come in chain order, but that Associated comes when it counts. Where a fork replaces blocks,
+        :meth:`membership` changes in one step when the new branch is read to its head. AssociationUndone then tells of
+        each association that counted and is gone; for anything else that is gone there is no word here, and what stands
+        in the new blocks comes as any event does: a listener may see the same act twice. Iteration raises
+        RegistryInconsistent if the events contradict each other.
         """
         ...

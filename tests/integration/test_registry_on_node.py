@@ -20,6 +20,7 @@ from group_protocol.membership import Associated
 from group_protocol.ports import Receipt
 from tests.registry_suite.backends import Stage, set_stage
 from tests.registry_suite.signers import oid_of
+from tests.registry_suite.suite import later
 from tests.support.anvil import RICH_KEY, run_anvil, write_key
 from tests.support.waiting import until
 
@@ -100,8 +101,8 @@ async def test_transaction_reverted_in_its_block_gives_the_reason(anvil: Anvil, 
     async with on_stage(config) as (registry, stage):
         gid = await create_group(stage)
         await anvil.ask("evm_setAutomine", False)
-        request = stage.sign.associate("slave", gid, master="master")
-        both = [asyncio.create_task(registry.associate(request)) for _ in range(2)]
+        requests = [later(stage, seconds).associate("slave", gid, master="master") for seconds in range(2)]
+        both = [asyncio.create_task(registry.associate(request)) for request in requests]
         await anvil.until_waiting(2)
         await anvil.ask("evm_mine")
         outcomes = await asyncio.gather(*both, return_exceptions=True)

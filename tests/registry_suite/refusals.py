@@ -119,7 +119,7 @@ ASSOCIATE = [
     Refusal(
         "associate_again",
         Reason.OBJECT_ID_IN_USE,
-        lambda r, s, g: r.associate(s.associate("slave", g, master="master")),
+        lambda r, s, g: r.associate(s.associate("slave", g, master="master", deadline_unix_s=s.deadline_unix_s + 1)),
     ),
     Refusal(
         "associate_with_another_group_too",
@@ -206,7 +206,9 @@ REVOKE = [
     Refusal(
         "revoke_twice",
         Reason.OBJECT_REVOKED,
-        lambda r, s, g: r.revoke(s.revoke(g, oid_of("revoked"), signer="master")),
+        lambda r, s, g: r.revoke(
+            s.revoke(g, oid_of("revoked"), signer="master", deadline_unix_s=s.deadline_unix_s + 1)
+        ),
     ),
     Refusal(
         "revoke_master", Reason.NOT_A_SLAVE, lambda r, s, g: r.revoke(s.revoke(g, oid_of("master"), signer="master"))

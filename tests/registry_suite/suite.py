@@ -5,6 +5,7 @@ A backend's module subclasses these classes and defines the fixture ``registry_f
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import TypeVar
@@ -32,7 +33,7 @@ from group_protocol.membership import (
 )
 from tests.registry_suite.backends import RegistryFactory, Stage, set_stage
 from tests.registry_suite.refusals import EPOCH, NO_GROUP, NOBODY, REFUSALS, Refusal
-from tests.registry_suite.signers import PAYLOAD_HASH, ROOT, address_of, oid_of
+from tests.registry_suite.signers import PAYLOAD_HASH, ROOT, Signers, address_of, oid_of
 
 DEVICES = 20
 
@@ -56,8 +57,8 @@ class RefusalSuite:
         assert group.epoch == EPOCH
 
 
-class BehaviourSuite:
-    """What a registry does when nothing is refused."""
+class RepetitionSuite:
+    """Who asks for the same again gets the receipt of the first time."""
 
     @pytest.fixture
     async def stage(self, registry_factory: RegistryFactory, tmp_path: Path) -> AsyncIterator[Stage]:
@@ -68,6 +69,70 @@ class BehaviourSuite:
     async def gid(self, stage: Stage) -> GroupId:
         receipt = await stage.registry.create_group(stage.sign.create_group("master"))
         return receipt_event(receipt.event, GroupCreated).gid
+
+    async def test_same_association_again_gets_the_first_receipt(self, stage: Stage, gid: GroupId) -> None:
+        request = stage.sign.associate("slave", gid, master="master")
+        first = await stage.registry.associate(request)
+        assert await stage.registry.associate(request) == first
+
+    async def test_same_association_many_times_at_once_gets_one_receipt(self, stage: Stage, gid: GroupId) -> None:
+        request = stage.sign.associate("slave", gid, master="master")
+        receipts = await asyncio.gather(*(stage.registry.associate(request) for _ in range(5)))
+        assert len({receipt.position for receipt in receipts}) == 1
+        assert len(stage.registry.membership().members(gid)) == 2
+
+    async def test_association_again_that_was_in_a_batch_gets_the_batchs_receipt(
+        self, stage: Stage, gid: GroupId
+    ) -> None:
+        requests = [stage.sign.associate(name, gid, master="master") for name in ("first", "second")]
+        receipts = await stage.registry.associate_batch(requests)
+        assert await stage.registry.associate(requests[1]) == receipts[1]
+        third = stage.sign.associate("third", gid, master="master")
+        again = await stage.registry.associate_batch([third, requests[0]])
+        assert again[1] == receipts[0]
+        assert receipt_event(again[0].event, Associated).oid == oid_of("third")
+
+    async def test_same_association_again_after_revocation_is_refused(self, stage: Stage, gid: GroupId) -> None:
+        request = stage.sign.associate("slave", gid, master="master")
+        await stage.registry.associate(request)
+        await stage.registry.revoke(stage.sign.revoke(gid, oid_of("slave"), signer="master"))
+        with pytest.raises(ContractRefusal) as caught:
+            await stage.registry.associate(request)
+        assert caught.value.reason is Reason.OBJECT_REVOKED
+
+    async def test_same_group_revocation_and_rotation_again_get_the_first_receipt(
+        self, stage: Stage, gid: GroupId
+    ) -> None:
+        for name in ("slave", "goes"):
+            await stage.registry.associate(stage.sign.associate(name, gid, master="master"))
+        creation = stage.sign.create_group("other-master")
+        rotation = stage.sign.rotate(gid, oid_of("slave"), old="slave", new="slave-new")
+        revocation = stage.sign.revoke(gid, oid_of("goes"), signer="master")
+        assert await stage.registry.create_group(creation) == await stage.registry.create_group(creation)
+        assert await stage.registry.rotate(rotation) == await stage.registry.rotate(rotation)
+        assert await stage.registry.revoke(revocation) == await stage.registry.revoke(revocation)
+        assert stage.registry.membership().groups[gid].epoch == 3
+
+    async def test_same_rotation_again_that_another_followed_is_refused(self, stage: Stage, gid: GroupId) -> None:
+        await stage.registry.associate(stage.sign.associate("slave", gid, master="master"))
+        first = stage.sign.rotate(gid, oid_of("slave"), old="slave", new="slave-new")
+        await stage.registry.rotate(first)
+        await stage.registry.rotate(stage.sign.rotate(gid, oid_of("slave"), old="slave-new", new="slave-newer"))
+        with pytest.raises(ContractRefusal):
+            await stage.registry.rotate(first)
+
+    async def test_same_anchor_again_is_not_sent_again(self, stage: Stage, gid: GroupId) -> None:
+        anchor = stage.sign.anchor(gid, signer="master")
+        assert await stage.registry.anchor(anchor) == await stage.registry.anchor(anchor)
+
+    async def test_same_exchange_again_gets_the_first_receipt(self, stage: Stage, gid: GroupId) -> None:
+        await stage.registry.associate(stage.sign.associate("slave", gid, master="master"))
+        proof = stage.sign.exchange(gid, oid_of("slave"), oid_of("master"), signer="slave")
+        assert await stage.registry.record_exchange(proof) == await stage.registry.record_exchange(proof)
+
+
+class BehaviourSuite(RepetitionSuite):
+    """What a registry does when nothing is refused."""
 
     async def test_create_group_gives_the_derived_gid_and_epoch_one(self, stage: Stage) -> None:
         receipt = await stage.registry.create_group(stage.sign.create_group("master"))
@@ -98,7 +163,7 @@ class BehaviourSuite:
     ) -> None:
         await stage.registry.associate(stage.sign.associate("slave", gid, master="master"))
         with pytest.raises(ContractRefusal) as caught:
-            await stage.registry.associate(stage.sign.associate("slave", gid, master="master"))
+            await stage.registry.associate(later(stage).associate("slave", gid, master="master"))
         assert caught.value.reason is Reason.OBJECT_ID_IN_USE
         assert stage.registry.membership().is_active_member(gid, oid_of("slave"))
 
@@ -107,7 +172,7 @@ class BehaviourSuite:
             stage.sign.associate("first", gid, master="master"),
             stage.sign.associate("stranger", gid, master="other-master"),
             stage.sign.associate("second", gid, master="master"),
-            stage.sign.associate("first", gid, master="master"),
+            later(stage).associate("first", gid, master="master"),
             stage.sign.associate("third", NO_GROUP, master="master"),
             stage.sign.associate("fourth", gid, master="master", deadline_unix_s=1),
         ]
@@ -205,14 +270,16 @@ class BehaviourSuite:
     async def test_recorded_seq_must_rise(self, stage: Stage, gid: GroupId) -> None:
         await stage.registry.associate(stage.sign.associate("slave", gid, master="master"))
 
-        async def record(seq: int) -> None:
-            proof = stage.sign.exchange(gid, oid_of("slave"), oid_of("master"), signer="slave", seq=seq)
+        await stage.registry.associate(stage.sign.associate("other", gid, master="master"))
+
+        async def record(seq: int, receiver: str = "master") -> None:
+            proof = stage.sign.exchange(gid, oid_of("slave"), oid_of(receiver), signer="slave", seq=seq)
             await stage.registry.record_exchange(proof)
 
         await record(7)
         for seq in (7, 6):
             with pytest.raises(ContractRefusal) as caught:
-                await record(seq)
+                await record(seq, "other")
             assert caught.value.reason is Reason.SEQ_NOT_RISING
         await record(9)
 
@@ -301,8 +368,8 @@ class BehaviourSuite:
     async def test_one_device_that_associates_many_times_at_once_becomes_a_member_once(
         self, stage: Stage, gid: GroupId
     ) -> None:
-        request = stage.sign.associate("slave", gid, master="master")
-        outcomes = await asyncio.gather(*(stage.registry.associate(request) for _ in range(5)), return_exceptions=True)
+        requests = [later(stage, seconds).associate("slave", gid, master="master") for seconds in range(5)]
+        outcomes = await asyncio.gather(*map(stage.registry.associate, requests), return_exceptions=True)
         refusals = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
         assert len(refusals) == 4
         assert all(isinstance(each, ContractRefusal) and each.reason is Reason.OBJECT_ID_IN_USE for each in refusals)
@@ -351,6 +418,11 @@ class PersistenceSuite:
         lose_replica(tmp_path)
         async with registry_factory.open(tmp_path) as registry:
             assert registry.membership() == membership
+
+
+def later(stage: Stage, seconds: int = 1) -> Signers:
+    """The same people, whose requests have a later deadline: other requests."""
+    return replace(stage.sign, deadline_unix_s=stage.sign.deadline_unix_s + seconds)
 
 
 def lose_replica(directory: Path) -> None:

@@ -23,6 +23,7 @@ from group_protocol.membership import (
     Anchored,
     Associated,
     AssociationRefused,
+    AssociationUndone,
     ChainEvent,
     ChainPosition,
     ExchangeRecorded,
@@ -88,6 +89,7 @@ class FakeRegistry(GroupRegistry):
     _objects: dict[ObjectId, _Object] = field(default_factory=dict)
     _groups: dict[GroupId, _Group] = field(default_factory=dict)
     _rotated_to: dict[ObjectId, ObjectId] = field(default_factory=dict)
+    _done: dict[object, Receipt] = field(default_factory=dict)
     _membership: Membership = field(default_factory=Membership)
     _feed: EventFeed = field(default_factory=EventFeed)
     _block_number: int = 1
@@ -105,6 +107,8 @@ class FakeRegistry(GroupRegistry):
         return self.identity
 
     async def create_group(self, request: CreateGroupRequest) -> Receipt:
+        if (done := self._done_before(request, lambda: True)) is not None:
+            return done
         self._begin(request.deadline_unix_s)
         master, oid = request.master, derive_object_id(request.master)
         _refuse_if(master == ZERO_ADDRESS, Reason.ZERO_ADDRESS)
@@ -115,24 +119,35 @@ class FakeRegistry(GroupRegistry):
         _refuse_if(gid in self._groups, Reason.GROUP_ID_IN_USE)
         self._groups[gid] = _Group(master, oid)
         self._objects[oid] = _Object(gid, master, ObjectState.MASTER)
-        return self._mine(lambda at: GroupCreated(gid, master, oid, at))
+        return self._keep(request, self._mine(lambda at: GroupCreated(gid, master, oid, at)))
 
     async def associate(self, request: AssociationRequest) -> Receipt:
+        if (done := self._done_before(request, lambda: self._is_slave_still(request))) is not None:
+            return done
         self._begin(None)
         account = self._associate(request)
-        return self._mine(lambda at: Associated(request.gid, derive_object_id(account), account, at))
+        receipt = self._mine(lambda at: Associated(request.gid, derive_object_id(account), account, at))
+        return self._keep(request, receipt)
 
     async def associate_batch(self, requests: Sequence[AssociationRequest]) -> list[Receipt]:
         if not 0 < len(requests) <= ASSOCIATION_BATCH_MAX:
             raise LocalProtocolError(f"a batch has 1 to {ASSOCIATION_BATCH_MAX} associations")
         self._begin(None)
-        return self._mine_all([self._associate_in_batch(index, request) for index, request in enumerate(requests)])
+        receipts = self._mine_all([self._associate_in_batch(index, request) for index, request in enumerate(requests)])
+        return [
+            self._keep(request, receipt)
+            if isinstance(receipt.event, Associated)
+            else self._done_before(request, lambda request=request: self._is_slave_still(request)) or receipt  # type: ignore[misc]
+            for request, receipt in zip(requests, receipts, strict=True)
+        ]
 
     async def verify_exchange(self, proof: ExchangeProof) -> None:
         self._require_reachable()
         self._verify_exchange(proof)
 
     async def record_exchange(self, proof: ExchangeProof) -> Receipt:
+        if (done := self._done_before(proof, lambda: True)) is not None:
+            return done
         self._begin(None)
         self._verify_exchange(proof)
         _refuse_if(proof.seq >= RECORD_SEQ_LIMIT, Reason.BAD_RANGE)
@@ -140,18 +155,24 @@ class FakeRegistry(GroupRegistry):
         _refuse_if(proof.seq <= sender.last_seq, Reason.SEQ_NOT_RISING)
         sender.last_seq = proof.seq
         content = (proof.gid, proof.sender, proof.receiver, proof.payload_hash, proof.seq, proof.epoch)
-        return self._mine(lambda at: ExchangeRecorded(*content, at))
+        return self._keep(proof, self._mine(lambda at: ExchangeRecorded(*content, at)))
 
     async def anchor(self, request: AnchorRequest) -> Receipt:
+        if (done := self._done_before(request, lambda: True)) is not None:
+            return done
         self._begin(None)
         first, last = request.from_record, request.to_record
         _refuse_if(first > last, Reason.BAD_RANGE)
         group = self._require_group(request.gid)
         digest = self._domain.anchor_digest(request.gid, request.root, first, last)
         _require_signed(group.master, digest, request.signature)
-        return self._mine(lambda at: Anchored(request.gid, request.root, first, last, group.epoch, at))
+        return self._keep(
+            request, self._mine(lambda at: Anchored(request.gid, request.root, first, last, group.epoch, at))
+        )
 
     async def revoke(self, request: RevocationRequest) -> Receipt:
+        if (done := self._done_before(request, lambda: True)) is not None:
+            return done
         self._begin(request.deadline_unix_s)
         group = self._require_group(request.gid)
         revoked = self._require_slave(request.gid, request.oid)
@@ -159,9 +180,11 @@ class FakeRegistry(GroupRegistry):
         _require_signed(group.master, digest, request.signature)
         revoked.state = ObjectState.REVOKED
         group.epoch += 1
-        return self._mine(lambda at: Revoked(request.gid, request.oid, group.epoch, at))
+        return self._keep(request, self._mine(lambda at: Revoked(request.gid, request.oid, group.epoch, at)))
 
     async def rotate(self, request: RotationRequest) -> Receipt:
+        if (done := self._done_before(request, lambda: self._has_key(request.oid, request.new_address))) is not None:
+            return done
         self._begin(request.deadline_unix_s)
         gid, oid, new_address = request.gid, request.oid, request.new_address
         _refuse_if(new_address == ZERO_ADDRESS, Reason.ZERO_ADDRESS)
@@ -173,7 +196,7 @@ class FakeRegistry(GroupRegistry):
         _require_signed(new_address, digest, request.by_new)
         self._move(oid, new_address)
         group.epoch += 1
-        return self._mine(lambda at: Rotated(gid, oid, new_address, group.epoch, at))
+        return self._keep(request, self._mine(lambda at: Rotated(gid, oid, new_address, group.epoch, at)))
 
     def invent_rotation(self, oid: ObjectId, new_address: Address) -> None:
         """Lie, as a gateway's node might: tell of a change of key that nobody signed."""
@@ -184,6 +207,11 @@ class FakeRegistry(GroupRegistry):
         self._mine(lambda at: Rotated(gid, oid, new_address, group.epoch, at))
 
     async def rotate_master(self, request: MasterRotationRequest) -> Receipt:
+        def is_in_force() -> bool:
+            return self._groups[request.gid].master == request.new_master
+
+        if (done := self._done_before(request, is_in_force)) is not None:
+            return done
         self._begin(request.deadline_unix_s)
         gid, new_master = request.gid, request.new_master
         _refuse_if(new_master == ZERO_ADDRESS, Reason.ZERO_ADDRESS)
@@ -195,7 +223,7 @@ class FakeRegistry(GroupRegistry):
         self._move(group.master_oid, new_master)
         group.master = new_master
         group.epoch += 1
-        return self._mine(lambda at: MasterRotated(gid, new_master, group.epoch, at))
+        return self._keep(request, self._mine(lambda at: MasterRotated(gid, new_master, group.epoch, at)))
 
     async def fetch_group(self, gid: GroupId) -> GroupView | None:
         self._require_reachable()
@@ -216,6 +244,26 @@ class FakeRegistry(GroupRegistry):
 
     def events(self) -> AsyncIterator[ChainEvent]:
         return self._feed.subscribe()
+
+    def _done_before(self, request: object, still_holds: Callable[[], bool]) -> Receipt | None:
+        """The receipt of the first time that this very request was made, if what it did is in force."""
+        self._require_reachable()
+        done = self._done.get(request)
+        return done if done is not None and still_holds() else None
+
+    def _keep(self, request: object, receipt: Receipt) -> Receipt:
+        self._done[request] = receipt
+        return receipt
+
+    def _is_slave_still(self, request: AssociationRequest) -> bool:
+        digest = self._domain.association_digest(request.gid, request.token, request.deadline_unix_s)
+        account = recover_address(digest, request.request)
+        found = self._objects.get(derive_object_id(account))
+        return found is not None and (found.account, found.state) == (account, ObjectState.SLAVE)
+
+    def _has_key(self, oid: ObjectId, address: Address) -> bool:
+        found = self._objects[oid]
+        return found.account == address and found.state is ObjectState.SLAVE
 
     def _begin(self, deadline_unix_s: int | None) -> None:
         """A new block, and the first check of most functions."""
@@ -309,6 +357,19 @@ class FakeRegistry(GroupRegistry):
         self._membership = fold(events, self._membership)
         self._feed.emit(events)
         return [Receipt(event, FAKE_GAS * len(events)) for event in events]
+
+    def undo_association(self, oid: ObjectId) -> None:
+        """A fork: the newest block, in which the object was associated, is replaced by one without it."""
+        undone = self._objects.pop(oid)
+        self._done = {
+            request: receipt
+            for request, receipt in self._done.items()
+            if not (isinstance(receipt.event, Associated) and receipt.event.oid == oid)
+        }
+        objects = {other: view for other, view in self._membership.objects.items() if other != oid}
+        self._membership = Membership(self._membership.groups, objects)
+        at = ChainPosition(self._block_number, 0, bytes(32), bytes(32))
+        self._feed.emit([AssociationUndone(undone.gid, oid, undone.account, at)])
 
 
 def _refuse_if(condition: bool, reason: Reason) -> None:
