@@ -21,7 +21,7 @@ class Delivery:
     Attributes:
         attempts: Signed transactions of one tx_nonce, the newest last; empty before the first.
         attempted_at_s: When the newest was made (the loop's time), and...
-        attempted_at_block: ...upon which block; 0 if an earlier run made it.
+        attempted_at_block: ...upon which block; None if an earlier run made it.
         included: Its receipt, as soon as it stands in a block.
         final: Its receipt, once it stands deep enough.
     """
@@ -29,7 +29,7 @@ class Delivery:
     call: Call
     attempts: list[Attempt] = field(default_factory=list)
     attempted_at_s: float = 0.0
-    attempted_at_block: int = 0
+    attempted_at_block: int | None = None
     included: "asyncio.Future[RawReceipt]" = field(default_factory=_receipt_to_come)
     final: "asyncio.Future[RawReceipt]" = field(default_factory=_receipt_to_come)
     task: "asyncio.Task[None] | None" = None

@@ -241,7 +241,7 @@ class TransactionSender:
         fees = delivery.attempts[-1].fees
         if head.base_fee_wei is not None and fees.max_fee_wei < head.base_fee_wei:
             return True
-        if delivery.attempted_at_block == 0:  # an earlier run made it: count from now on
+        if delivery.attempted_at_block is None:  # an earlier run made it: count from now on
             delivery.attempted_at_block = head.number
             delivery.attempted_at_s = asyncio.get_running_loop().time()
         waited_s = asyncio.get_running_loop().time() - delivery.attempted_at_s

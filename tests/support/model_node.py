@@ -33,6 +33,15 @@ class ModelTransaction:
     transaction_hash: bytes
     sender: str
     nonce: int
+    max_fee_wei: int
+    tip_wei: int
+
+    def may_replace(self, other: "ModelTransaction") -> bool:
+        """geth's rule: both fees are at least a tenth higher."""
+        return all(
+            mine > theirs and 10 * mine >= 11 * theirs
+            for mine, theirs in ((self.max_fee_wei, other.max_fee_wei), (self.tip_wei, other.tip_wei))
+        )
 
 
 @dataclass(frozen=True)
@@ -59,13 +68,15 @@ class ModelNode(AsyncBaseProvider):
 
     Attributes:
         mines_at_once: Every transaction that can gets a block of its own at once.
-        base_fee_wei: None models a chain without EIP-1559.
+        base_fee_wei: None models a chain without EIP-1559. Blocks take nothing that offers less.
+        tip_min_wei: Blocks take nothing that offers a smaller tip.
         is_down: Nobody answers.
         log_range_max: More blocks than that in eth_getLogs are refused.
     """
 
     mines_at_once: bool = True
     base_fee_wei: int | None = 7
+    tip_min_wei: int = 0
     is_down: bool = False
     log_range_max: int = 1_000
     blocks: list[ModelBlock] = field(default_factory=list)
@@ -93,8 +104,10 @@ class ModelNode(AsyncBaseProvider):
         parent_hash = self.blocks[-1].block_hash if self.blocks else bytes(32)
         block_hash = hashlib.sha256(parent_hash + b"%d %d" % (number, self._branch)).digest()
         transactions: list[ModelTransaction] = []
-        while (transaction := self.pool.pop(self.nonce + len(transactions), None)) is not None:
-            transactions.append(transaction)
+        while (transaction := self.pool.get(self.nonce + len(transactions))) is not None:
+            if transaction.max_fee_wei < (self.base_fee_wei or 0) or transaction.tip_wei < self.tip_min_wei:
+                break
+            transactions.append(self.pool.pop(transaction.nonce))
         placed = tuple(
             replace(log, block_number=number, block_hash=block_hash, log_index=index) for index, log in enumerate(logs)
         )
@@ -170,7 +183,7 @@ class ModelNode(AsyncBaseProvider):
         waiting = self.pool.get(transaction.nonce)
         if waiting == transaction:
             raise RpcFault(_REFUSED, "already known")
-        if waiting is not None:
+        if waiting is not None and not transaction.may_replace(waiting):
             raise RpcFault(_REFUSED, "replacement transaction underpriced")
         self.pool[transaction.nonce] = transaction
         if self.mines_at_once:
@@ -217,8 +230,10 @@ def log_json(log: RawLog) -> dict[str, object]:
 
 def decode_transaction(raw: bytes) -> ModelTransaction:
     if raw[0] < 0x80:
-        nonce = int(TypedTransaction.from_bytes(HexBytes(raw)).as_dict()["nonce"])
+        typed = TypedTransaction.from_bytes(HexBytes(raw)).as_dict()
+        nonce, max_fee_wei, tip_wei = (int(typed[name]) for name in ("nonce", "maxFeePerGas", "maxPriorityFeePerGas"))
     else:
         fields: Sequence[bytes] = rlp.decode(raw)
-        nonce = int.from_bytes(fields[0], "big")
-    return ModelTransaction(raw, keccak256(raw), Account.recover_transaction(raw), nonce)
+        nonce, max_fee_wei = int.from_bytes(fields[0], "big"), int.from_bytes(fields[1], "big")
+        tip_wei = max_fee_wei
+    return ModelTransaction(raw, keccak256(raw), Account.recover_transaction(raw), nonce, max_fee_wei, tip_wei)

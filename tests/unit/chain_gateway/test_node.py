@@ -17,6 +17,7 @@ from chain_gateway.errors import (
     NonceTaken,
     NonceUsed,
     TransactionRefused,
+    Underpriced,
 )
 from chain_gateway.node import ChainNode
 from chain_gateway.node_answers import UnusableAnswer
@@ -99,8 +100,18 @@ async def test_call_that_fails_otherwise_is_no_revert() -> None:
         ("nonce too low: next nonce 5, tx nonce 4", NonceUsed),
         ("Nonce too low", NonceUsed),
         ("nonce too high: next nonce 4, tx nonce 5", NonceAhead),
+        ("Nonce too high", NonceAhead),
+        ("Transaction nonce is too distant from current sender nonce", NonceAhead),
         ("replacement transaction underpriced", NonceTaken),
+        ("Replacement transaction underpriced", NonceTaken),
+        ("future transaction tries to replace pending", NonceTaken),
         ("already known", AlreadyKnown),
+        ("Known transaction", AlreadyKnown),
+        ("transaction underpriced: tip needed 2, tip permitted 1", Underpriced),
+        ("max fee per gas less than block base fee: address 0x0, maxFeePerGas: 1, baseFee: 7", Underpriced),
+        ("Gas price below configured minimum gas price", Underpriced),
+        ("Gas price below current base fee", Underpriced),
+        ("Upfront cost exceeds account balance", CannotPay),
         ("transaction already imported", AlreadyKnown),
         ("insufficient funds for gas * price + value", CannotPay),
         ("exceeds block gas limit", TransactionRefused),
