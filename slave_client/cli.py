@@ -11,6 +11,7 @@ import typer
 from group_protocol.errors import ConfigurationError
 from group_protocol.exit_codes import ExitCode
 from slave_client.config import SensorConfig, SlaveConfig, load_config
+from slave_client.received_message import ReceivedMessage
 from slave_client.sensors.catalogue import list_sensors, parse_sensor_text
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
@@ -101,6 +102,55 @@ def status_command(
     config = load_config(state_dir=state_dir, config_file=None, options={})
     fields = read_device_status(config.state_dir, status_file)
     typer.echo(json.dumps(fields, indent=1) if as_json else "\n".join(status_lines(fields)))
+
+
+@app.command("send")
+def send_command(  # noqa: PLR0913 - Typer makes an option of each parameter
+    text: Annotated[str | None, typer.Argument(help="What to say; or give --value.")] = None,
+    *,
+    to: Annotated[str, typer.Option(help="The receiver's oid, a name of [contacts] in slave.toml, or 'master'.")],
+    value: Annotated[float | None, typer.Option(help="A number in the place of a text.")] = None,
+    name: Annotated[str | None, typer.Option(help="What it is, as a sensor's name.")] = None,
+    unit: Annotated[str | None, typer.Option(help="Its unit, as in SenML.")] = None,
+    wait_s: Annotated[float, typer.Option(help="Seconds to wait for the master's word, if the slave runs.")] = 5.0,
+    state_dir: _StateDir = None,
+    config_file: _Config = None,
+    as_json: _AsJson = False,
+) -> None:
+    """Send a signed message to another member of the group; it waits at the master while the receiver is away."""
+    from slave_client.message_commands import make_wish, say_sent, send_now  # noqa: PLC0415 - as above
+    from slave_client.state_directory import is_in_use  # noqa: PLC0415 - as above
+
+    config = load_config(state_dir=state_dir, config_file=config_file, options={})
+    wish = make_wish(config, to, text=text, value=value, name=name, unit=unit, wait_s=wait_s)
+    sent = send_now(config, wish)
+    if as_json:
+        typer.echo(json.dumps({"seq": sent.seq, "is_acknowledged": sent.is_acknowledged}))
+    else:
+        typer.echo(say_sent(sent, is_running=is_in_use(config.state_dir)))
+
+
+@app.command("inbox")
+def inbox_command(
+    *,
+    after: Annotated[int, typer.Option(help="Only messages with a higher number.", min=0)] = 0,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on showing messages as they come.")] = False,
+    state_dir: _StateDir = None,
+    config_file: _Config = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON for each message.")] = False,
+) -> None:
+    """Show the messages that other members sent to this device. Each was verified when it came."""
+    from slave_client.message_commands import message_json, message_lines, read_inbox  # noqa: PLC0415 - as above
+
+    config = load_config(state_dir=state_dir, config_file=config_file, options={})
+    if config.via == "data":
+        _say("This device is configured with via = data: messages come over the stream alone.")
+    names = {oid: name for name, oid in config.contacts}
+
+    def show(message: ReceivedMessage) -> None:
+        typer.echo(message_json(message) if as_json else "\n".join(message_lines(message, names)))
+
+    read_inbox(config.state_dir, after=after, follow=follow, show=show)
 
 
 @app.command("rotate")

@@ -13,13 +13,19 @@ from slave_client.backoff import Backoff
 from slave_client.batching import BatchRules
 from slave_client.buffer import Buffer
 from slave_client.config import SlaveConfig
+from slave_client.control_socket import Sent, Wish, ask_running_slave, control_socket
 from slave_client.daemon import Daemon, DaemonOptions
 from slave_client.device_state import DeviceState, JoinStep
 from slave_client.errors import DeviceRevokedError, KeyStoreError, MasterRefusalError, MasterUnreachableError
+from slave_client.handlers.catalogue import make_handler
+from slave_client.handlers.ports import Handler
+from slave_client.inbox import Inbox
 from slave_client.joining import Joining, Offer
 from slave_client.keystore import DeviceKeys, KeyStore
+from slave_client.mailbox import Mailbox
 from slave_client.processor import preferred_aeads
 from slave_client.rotation import Rotation
+from slave_client.sending import refuse_oneself
 from slave_client.sensors.catalogue import make_sensor
 from slave_client.sensors.ports import Sensor
 from slave_client.state_directory import StateDirectory
@@ -100,18 +106,22 @@ async def run(config: SlaveConfig, files: RunFiles, *, ends_with_sensors: bool, 
         VirtualGroupError: Of every kind; each says what to do.
     """
     clock, random = SystemClock(), SystemRandom()
-    sensors = await _make_sensors(config, clock)
+    sensors = await _make_sensors(config, clock, may_be_none=not ends_with_sensors)
+    handlers = _make_handlers(config, clock)
     with StateDirectory(config.state_dir) as directory:
         device = await asyncio.to_thread(_load_device, KeyStore(directory))
         if device.state.step is JoinStep.REVOKED:
             raise DeviceRevokedError("this device is revoked", remedy="Pair it as a new one with a fresh --state-dir.")
         buffer = await _open_buffer(config, directory, device, clock, random)
-        if buffer.damage:
-            report(buffer.damage)
+        inbox = await _open_inbox(config, device, clock, random)
+        for damage in (buffer.damage, inbox.damage):
+            if damage:
+                report(damage)
         daemon = Daemon(
             joining=device.joining(config, random, report),
             make_transport=device.transport,
             buffer=buffer,
+            mailbox=Mailbox(inbox, handlers),
             sensors=sensors,
             options=DaemonOptions(
                 via=config.via,
@@ -120,7 +130,7 @@ async def run(config: SlaveConfig, files: RunFiles, *, ends_with_sensors: bool, 
                 status_file=files.status or config.state_dir / STATUS_FILE,
                 status_s=config.status_s,
                 ready_file=files.ready,
-                ends_with_sensors=ends_with_sensors,
+                ends_with_sensors=ends_with_sensors and bool(sensors),
             ),
             clock=clock,
             random=random,
@@ -128,8 +138,33 @@ async def run(config: SlaveConfig, files: RunFiles, *, ends_with_sensors: bool, 
         )
         stop = asyncio.Event()
         caught = _stop_on_signals(stop)
-        await daemon.run(stop)
+        async with control_socket(config.state_dir, daemon.send):
+            await daemon.run(stop)
         return signal.SIGINT in caught
+
+
+async def send(config: SlaveConfig, wish: Wish) -> Sent:
+    """Send a message to another member: through the running slave if there is one, else into the buffer for later.
+
+    Raises:
+        RefusedError: The master refused it.
+        VirtualGroupError: Of every other kind; each says what to do.
+    """
+    if await asyncio.to_thread(config.state_dir.exists):
+        sent = await ask_running_slave(config.state_dir, wish)
+        if sent is not None:
+            return sent
+    clock, random = SystemClock(), SystemRandom()
+    with StateDirectory(config.state_dir) as directory:
+        device = await asyncio.to_thread(_load_device, KeyStore(directory))
+        refuse_oneself(wish.to, device.state.enrolment.oid if device.state.enrolment else None)
+        buffer = await _open_buffer(config, directory, device, clock, random)
+        try:
+            seq = buffer.append(wish.payload, wish.to, readings=wish.readings)
+            await buffer.commit()
+        finally:
+            await buffer.close()
+    return Sent(seq, is_acknowledged=False)
 
 
 async def rotate(config: SlaveConfig, *, report: Report) -> dict[str, object]:
@@ -186,8 +221,29 @@ async def _open_buffer(
     return await Buffer.open(directory, secret, limits=config.buffer_limits, clock=clock, random=random)
 
 
-async def _make_sensors(config: SlaveConfig, clock: Clock) -> list[Sensor]:
-    if not config.sensors:
+async def _open_inbox(config: SlaveConfig, device: _Device, clock: Clock, random: Random) -> Inbox:
+    return await Inbox.open(
+        config.state_dir,
+        device.keys.storage_secret,
+        most=config.inbox_max,
+        keeps_unhandled=bool(config.handlers),
+        clock=clock,
+        random=random,
+    )
+
+
+def _make_handlers(config: SlaveConfig, clock: Clock) -> list[Handler]:
+    if config.handlers and config.via != "stream":
+        raise ConfigurationError(
+            "messages from other slaves come over the stream alone",
+            remedy="Use via = stream, or take the handlers out.",
+        )
+    return [make_handler(handler.kind, handler.options, clock) for handler in config.handlers]
+
+
+async def _make_sensors(config: SlaveConfig, clock: Clock, *, may_be_none: bool) -> list[Sensor]:
+    """The sensors; none is enough for a device that stays to receive messages, or that has handlers for them."""
+    if not config.sensors and not config.handlers and not may_be_none:
         raise ConfigurationError(
             "no sensor is configured", remedy="Name one, for example --sensor psutil; see vgroup slave sensors."
         )

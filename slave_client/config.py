@@ -2,12 +2,13 @@
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Final, get_type_hints
 
-from group_protocol.errors import ConfigurationError
+from group_protocol.errors import ConfigurationError, DecodingError
+from group_protocol.identifiers import ObjectId, parse_object_id
 from group_protocol.limits import READINGS_MAX
 from group_protocol.suites import ALLOWED_OFFERS, DEFAULT_SUITES, Suite
 from slave_client.buffered_record import BufferLimits, DropPolicy
@@ -27,6 +28,14 @@ class SensorConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class HandlerConfig:
+    """What is done with messages from other slaves: a handler's kind and its options as text."""
+
+    kind: str
+    options: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class SlaveConfig:
     """The slave's settings."""
 
@@ -34,8 +43,12 @@ class SlaveConfig:
     """Directory of keys, state and buffer, mode 0700."""
     sensors: tuple[SensorConfig, ...] = ()
     """What to measure; in the file as ``[[sensor]]`` tables with ``kind`` and the sensor's options."""
+    handlers: tuple[HandlerConfig, ...] = ()
+    """What to do with messages from other slaves; in the file as ``[[handler]]`` tables, like the sensors."""
+    contacts: tuple[tuple[str, ObjectId], ...] = ()
+    """Names of other members for ``vgroup slave send --to``; in the file as a ``[contacts]`` table, name = oid."""
     via: str = "stream"
-    """``stream`` (one WebSocket) or ``data`` (a POST per frame)."""
+    """``stream`` (one WebSocket) or ``data`` (a POST per frame: such a device gets no messages from other slaves)."""
     suites: tuple[Suite, ...] = field(default=DEFAULT_SUITES)
     """Key-exchange suites to offer (docs/protocol.md §3.1): H1 E1, H1, E1 or R1."""
     batch_readings: int = 128
@@ -52,6 +65,9 @@ class SlaveConfig:
     """``drop-oldest`` or ``refuse-newest``: which records are lost, and counted, beyond one of the two bounds."""
     buffer_keep_hours: float = 24.0
     """Acknowledged records stay so many hours where there is room: a master put back from a backup gets them again."""
+    inbox_max: int = 10_000
+    """Most messages from other slaves that are kept. With a handler, more wait at the master until it has taken them;
+    without one the oldest are deleted and counted."""
     backoff_longest_s: float = 60.0
     """Longest wait between two attempts to reach the master."""
     status_s: float = 10.0
@@ -115,17 +131,30 @@ def _read_file(path: Path, *, must_exist: bool) -> dict[str, object]:
             f"{path} cannot be read: {exc}", remedy="Mend the file, or leave --config out."
         ) from exc
     if "sensor" in settings:
-        settings["sensors"] = _read_sensors(settings.pop("sensor"), path)
+        settings["sensors"] = tuple(SensorConfig(*it) for it in _read_tables(settings.pop("sensor"), "sensor", path))
+    if "handler" in settings:
+        settings["handlers"] = tuple(
+            HandlerConfig(*it) for it in _read_tables(settings.pop("handler"), "handler", path)
+        )
+    if "contacts" in settings:
+        settings["contacts"] = _read_contacts(settings["contacts"], path)
     return settings
 
 
-def _read_sensors(tables: object, path: Path) -> tuple[SensorConfig, ...]:
+def _read_tables(tables: object, what: str, path: Path) -> Iterator[tuple[str, Mapping[str, str]]]:
     if not isinstance(tables, list) or not all(isinstance(table, dict) and "kind" in table for table in tables):
-        raise ConfigurationError(f"{path}: each sensor is a [[sensor]] table with a kind", remedy="Mend the file.")
-    return tuple(
-        SensorConfig(str(table["kind"]), {name: _as_text(value) for name, value in table.items() if name != "kind"})
-        for table in tables
-    )
+        raise ConfigurationError(f"{path}: each {what} is a [[{what}]] table with a kind", remedy="Mend the file.")
+    for table in tables:
+        yield str(table["kind"]), {name: _as_text(value) for name, value in table.items() if name != "kind"}
+
+
+def _read_contacts(table: object, path: Path) -> tuple[tuple[str, ObjectId], ...]:
+    try:
+        if isinstance(table, dict):
+            return tuple((name, parse_object_id(bytes.fromhex(oid))) for name, oid in table.items())
+    except (TypeError, ValueError, DecodingError):
+        pass
+    raise ConfigurationError(f"{path}: [contacts] holds name = oid (32 hex digits)", remedy="Mend the file.")
 
 
 def _as_text(value: object) -> str:
@@ -135,7 +164,7 @@ def _as_text(value: object) -> str:
 
 
 def _read_environment(environment: Mapping[str, str]) -> dict[str, object]:
-    names = {setting.name for setting in fields(SlaveConfig)} - {"state_dir", "sensors"}
+    names = {setting.name for setting in fields(SlaveConfig)} - {"state_dir", "sensors", "handlers", "contacts"}
     variables = {name: ENVIRONMENT_PREFIX + name.upper() for name in names}
     return {name: environment[variable] for name, variable in variables.items() if variable in environment}
 
@@ -154,8 +183,9 @@ def _merge(config: SlaveConfig, settings: Mapping[str, object], source: str) -> 
 
 def _with_setting(config: SlaveConfig, name: str, value: object) -> SlaveConfig:
     match name:
-        case "sensors" if isinstance(value, tuple):
-            return replace(config, sensors=value)
+        case "sensors" | "handlers" | "contacts" if isinstance(value, tuple):
+            tables: dict[str, tuple[object, ...]] = {name: value}
+            return replace(config, **tables)  # type: ignore[arg-type] # one of the three, read above
         case "via" if isinstance(value, str):
             return replace(config, via=value)
         case "buffer_when_full" if isinstance(value, str):
@@ -163,9 +193,12 @@ def _with_setting(config: SlaveConfig, name: str, value: object) -> SlaveConfig:
         case "suites" if isinstance(value, str | list | tuple):
             names = value.replace(",", " ").split() if isinstance(value, str) else value
             return replace(config, suites=tuple(Suite(str(item)) for item in names))
-        case "batch_readings" if isinstance(value, int | str) and not isinstance(value, bool):
-            return replace(config, batch_readings=int(value))
-        case "sensors" | "via" | "suites" | "batch_readings" | "buffer_when_full":
+        case "batch_readings" | "inbox_max" if isinstance(value, int | str) and not isinstance(value, bool):
+            whole: dict[str, int] = {name: int(value)}
+            return replace(config, **whole)  # type: ignore[arg-type] # one of the two
+        case (
+            "sensors" | "handlers" | "contacts" | "via" | "suites" | "buffer_when_full" | "batch_readings" | "inbox_max"
+        ):
             raise TypeError(name)
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise TypeError(name)
@@ -184,6 +217,7 @@ def _refuse_out_of_range(config: SlaveConfig) -> None:
         "buffer_max_hours": 0 < config.buffer_max_hours <= 1_000_000,
         "buffer_when_full": config.buffer_when_full in tuple(DropPolicy),
         "buffer_keep_hours": 0 <= config.buffer_keep_hours <= 1_000_000,
+        "inbox_max": 1 <= config.inbox_max <= 10_000_000,
         "backoff_longest_s": 0.5 <= config.backoff_longest_s <= 3_600,
         "status_s": 0.1 <= config.status_s <= 3_600,
     }

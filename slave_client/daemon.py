@@ -14,14 +14,18 @@ from typing import Final
 
 from group_protocol.errors import BusyError, StoreError, VirtualGroupError
 from group_protocol.frames import Ack
+from group_protocol.identifiers import ObjectId
 from group_protocol.ports import Clock, Random
 from slave_client.backoff import Backoff
 from slave_client.batching import Batcher, BatchRules
 from slave_client.buffer import Buffer
+from slave_client.control_socket import Sent, Wish
 from slave_client.delivery import Signals, deliver_by_data, deliver_by_stream
 from slave_client.errors import DeviceRevokedError, SensorError
 from slave_client.joining import Joining, OpenSession
+from slave_client.mailbox import Mailbox
 from slave_client.outbox import Outbox, Sender
+from slave_client.sending import MessageSender
 from slave_client.sensors.ports import Sensor
 from slave_client.states import Event, State
 from slave_client.status import SensorStatus, StatusBoard, write_status
@@ -60,6 +64,7 @@ class Daemon:
         joining: Opens sessions; holds the device's state.
         make_transport: A fresh way to the master for each session.
         buffer: The store-and-forward buffer, open. The daemon closes it.
+        mailbox: Takes messages from other slaves; the daemon closes it. Without one they stay at the master.
         sensors: What to measure.
         options: See there.
         clock: Time.
@@ -67,12 +72,13 @@ class Daemon:
         report: Called with one line at each change of state.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the composition root hands every part in
         self,
         *,
         joining: Joining,
         make_transport: Callable[[], Transport],
         buffer: Buffer,
+        mailbox: Mailbox | None = None,
         sensors: Sequence[Sensor],
         options: DaemonOptions,
         clock: Clock,
@@ -82,6 +88,7 @@ class Daemon:
         self._joining = joining
         self._make_transport = make_transport
         self._buffer = buffer
+        self._mailbox = mailbox
         self._sensors = sensors
         self._options = options
         self._clock = clock
@@ -89,7 +96,10 @@ class Daemon:
         self._is_ready_noted = False
         self._acknowledged: int | None = None
         self.board = StatusBoard(clock, options.via, report)
-        self._signals = Signals(note_ack=self._note_ack, begin_epoch=joining.begin_epoch)
+        more = asyncio.Event()
+        messages = mailbox.connect(more.set, self._note_error) if mailbox else None
+        self._sender = MessageSender(buffer, stir=more.set, own_oid=self._own_oid)
+        self._signals = Signals(self._note_ack, joining.begin_epoch, messages, more)
         self._batcher = Batcher(buffer, options.batch, clock, committed=self._signals.more.set, report=self._note_store)
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -100,6 +110,8 @@ class Daemon:
         """
         self.board.move(Event.STARTED)
         background = [asyncio.create_task(self._batcher.run()), asyncio.create_task(self._write_status_often())]
+        if self._mailbox is not None:
+            background.append(asyncio.create_task(self._mailbox.run(self._note_error)))
         measuring = asyncio.create_task(self._measure())
         connection = asyncio.create_task(self._stay_connected())
         stopping = asyncio.create_task(stop.wait())
@@ -120,6 +132,16 @@ class Daemon:
             await self._commit()
             await self._write_status()
             await self._buffer.close()
+            if self._mailbox is not None:
+                await self._mailbox.close()
+
+    async def send(self, wish: Wish) -> Sent:
+        """Send a message of the user's. Raises RefusedError or StoreError."""
+        return await self._sender.send(wish)
+
+    def _own_oid(self) -> ObjectId | None:
+        place = self._joining.state.enrolment
+        return place.oid if place else None
 
     async def _finish_recordings(self, ends: set[asyncio.Task[None] | asyncio.Task[bool]]) -> None:
         """The recordings are over: end the session when all is delivered, however long the master is away."""
@@ -231,7 +253,11 @@ class Daemon:
         if self.board.last_ack is None:
             self.board.changed.set()
         self.board.note_ack(ack)
+        self._sender.note_ack(ack)
         self._batcher.acknowledged()
+
+    def _note_error(self, error: VirtualGroupError) -> None:
+        self.board.note_error(error)
 
     def _note_store(self, error: StoreError | None) -> None:
         if error is not None:
@@ -255,6 +281,8 @@ class Daemon:
             readings=self._batcher.readings,
             acknowledged=self._acknowledged,
         )
+        if self._mailbox is not None:
+            fields["inbox"] = await self._mailbox.to_fields()
         await write_status(self._options.status_file, fields)
         if self.board.last_ack is not None and self._options.ready_file is not None and not self._is_ready_noted:
             self._is_ready_noted = True

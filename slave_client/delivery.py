@@ -11,9 +11,11 @@ from group_protocol.errors import BusyError, DecodingError, Reason
 from group_protocol.frames import Ack, Close, Open, Resume, decode_master_frame, encode_frame
 from group_protocol.limits import GENERATION_MAX_AGE_S
 from group_protocol.messages import SealedAnswer
+from group_protocol.peer_messages import Delivery
 from group_protocol.ports import Clock
 from slave_client.errors import MembershipLostError, StreamClosedError
 from slave_client.joining import OpenSession
+from slave_client.message_receiver import MessageReceiver, Recipient
 from slave_client.outbox import FRAME_TARGET_BYTES, Outbox, Verdict
 from slave_client.transport import Stream, Transport
 
@@ -32,10 +34,12 @@ class Signals:
         closing: Set when the session should end once everything is delivered.
         note_ack: Called with each ACK.
         begin_epoch: Notes on the disk that a new epoch is in use.
+        messages: Takes what other slaves say; without it that stays at the master.
     """
 
     note_ack: Callable[[Ack], None]
     begin_epoch: Callable[[int], Awaitable[None]]
+    messages: MessageReceiver | None = None
     more: asyncio.Event = field(default_factory=asyncio.Event)
     closing: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -114,9 +118,11 @@ async def deliver_by_stream(
     """
     session = opened.session
     lifetime = _Lifetime(clock, opened.ticket.terms.session_lifetime_s)
+    if signals.messages is not None:
+        signals.messages.begin(Recipient(opened.domain, opened.ticket.gid, opened.ticket.oid))
     await stream.send(session.stream_opening(encode_frame(Open())))
     acks: asyncio.Queue[Ack] = asyncio.Queue(_ACKS_WAITING_MAX)
-    reader = asyncio.create_task(_read_acks(stream, session, acks, signals.more))
+    reader = asyncio.create_task(_read_frames(stream, session, acks, signals))
     try:
         async with asyncio.timeout(_FIRST_ACK_TIMEOUT_S):
             first = await _next_ack(acks, reader)
@@ -147,6 +153,8 @@ async def _carry(
     while lifetime.left_s > 0:
         signals.more.clear()
         await _take_acks(stream, session, outbox, acks, signals)
+        for receipt in signals.messages.take_receipts() if signals.messages else ():
+            await stream.send(session.stream_out.seal(encode_frame(receipt)))
         if reader.done() and acks.empty():
             reader.result()
         await _begin_epoch_if_due(outbox, signals)
@@ -161,18 +169,21 @@ async def _carry(
             await _wait_for_more(signals, outbox, lifetime)
 
 
-async def _read_acks(stream: Stream, session: SlaveSession, acks: asyncio.Queue[Ack], more: asyncio.Event) -> None:
+async def _read_frames(stream: Stream, session: SlaveSession, acks: asyncio.Queue[Ack], signals: Signals) -> None:
     """Open what the master sends. Ends with an exception only: the stream's end, or a frame that is wrong."""
     try:
         while True:
             frame = decode_master_frame(session.stream_in.open(await stream.receive()))
             if isinstance(frame, Close):
                 raise StreamClosedError(f"the master closed the stream: {frame.reason.name}")
-            if isinstance(frame, Ack):
-                await acks.put(frame)
-                more.set()
+            if isinstance(frame, Delivery):
+                if signals.messages is not None:
+                    await signals.messages.put(frame)
+                continue
+            await acks.put(frame)
+            signals.more.set()
     finally:
-        more.set()
+        signals.more.set()
 
 
 async def _next_ack(acks: asyncio.Queue[Ack], reader: asyncio.Task[None]) -> Ack:

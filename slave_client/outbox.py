@@ -233,7 +233,7 @@ class Outbox:
     def _add_record(self, items: list[Item], record: BufferedRecord) -> None:
         sender, epoch = self._sender, self.sending_epoch
         receiver = self._receiver_of(record)
-        if self._signs_each:
+        if self._signs_each or record.receiver != TO_MASTER:  # a message to a slave is always signed (§6.1)
             signed = sign_record(
                 sender.key, sender.domain, sender.gid, sender.oid, receiver, record.seq, epoch, record.payload
             )
@@ -314,7 +314,8 @@ class Outbox:
             if not uncovered:
                 break
             for record in uncovered:
-                self._extend_period(record)
+                if record.receiver == TO_MASTER:
+                    self._extend_period(record)
             seq = uncovered[-1].seq
         if seq < ack.last_seq:
             self._period = None

@@ -21,6 +21,15 @@ _SLAVE_SENSOR = """
 # What to measure: one table for each sensor. `vgroup slave sensors` lists the kinds and their options.
 # [[sensor]]
 # kind = "psutil"
+
+# What to do with messages from other slaves: one table for each handler, given every message in turn.
+# [[handler]]
+# kind = "command"
+# path = "/usr/local/bin/alarm"
+
+# Names of other members, for `vgroup slave send --to bed-4`.
+# [contacts]
+# bed-4 = "00112233445566778899aabbccddeeff"
 """
 
 
@@ -82,7 +91,7 @@ def make_samples() -> dict[str, str]:
                 "Settings of a vgroup slave: copy to slave.toml in its state folder.",
                 "VGROUP_SLAVE_VIA=… in the environment wins over `via` here, and so on.",
             ),
-            left_out=frozenset({"state_dir", "sensors"}),
+            left_out=frozenset({"state_dir", "sensors", "handlers", "contacts"}),
             tail=_SLAVE_SENSOR,
         ),
     }

@@ -33,10 +33,11 @@ class Sensor(Protocol):
 
 
 class SensorOptions:
-    """The options of one sensor, each taken once; what is left over is the user's mistake."""
+    """The options of one sensor (or other plug-in), each taken once; what is left over is the user's mistake."""
 
-    def __init__(self, kind: str, values: Mapping[str, str]) -> None:
+    def __init__(self, kind: str, values: Mapping[str, str], plug_in: str = "sensor") -> None:
         self.kind = kind
+        self._plug_in = plug_in
         self._left = dict(values)
 
     def text(self, name: str, default: str | None = None) -> str | None:
@@ -81,8 +82,9 @@ class SensorOptions:
             raise self._wrong(f"does not know {', '.join(sorted(self._left))}")
 
     def _wrong(self, what: str) -> ConfigurationError:
+        remedy = "See `vgroup slave sensors` for each sensor's options."
         return ConfigurationError(
-            f"sensor {self.kind} {what}", remedy="See `vgroup slave sensors` for each sensor's options."
+            f"{self._plug_in} {self.kind} {what}", remedy=remedy if self._plug_in == "sensor" else "See docs/slave.md."
         )
 
 

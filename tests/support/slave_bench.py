@@ -15,8 +15,11 @@ from slave_client.buffer import Buffer
 from slave_client.buffered_record import BufferLimits
 from slave_client.daemon import Daemon, DaemonOptions
 from slave_client.device_state import DeviceState, JoinStep
+from slave_client.handlers.ports import Handler
+from slave_client.inbox import Inbox
 from slave_client.joining import Joining, Offer
 from slave_client.keystore import KeyStore
+from slave_client.mailbox import Mailbox
 from slave_client.sensors.ports import Sensor
 from slave_client.state_directory import StateDirectory
 from slave_client.transport import Transport
@@ -95,13 +98,32 @@ class SlaveBench:
             random=self.random,
         )
 
+    async def open_inbox(self, most: int = 1_000, *, keeps_unhandled: bool = False) -> Inbox:
+        keys = self.store.load_keys()
+        assert keys is not None
+        return await Inbox.open(
+            self.directory.path,
+            keys.storage_secret,
+            most=most,
+            keeps_unhandled=keeps_unhandled,
+            clock=SystemClock(),
+            random=self.random,
+        )
+
     async def daemon(
-        self, *sensors: Sensor, via: str = "stream", batch: BatchRules = FAST_BATCHES, ends_with_sensors: bool = True
+        self,
+        *sensors: Sensor,
+        via: str = "stream",
+        batch: BatchRules = FAST_BATCHES,
+        ends_with_sensors: bool = True,
+        handlers: Sequence[Handler] = (),
+        inbox_max: int = 1_000,
     ) -> Daemon:
         return Daemon(
             joining=self.joining(),
             make_transport=self.transport,
             buffer=await self.open_buffer(),
+            mailbox=Mailbox(await self.open_inbox(inbox_max, keeps_unhandled=bool(handlers)), handlers),
             sensors=sensors,
             options=DaemonOptions(
                 via=via,

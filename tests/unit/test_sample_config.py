@@ -34,8 +34,11 @@ def test_every_line_of_the_slaves_sample_may_be_uncommented(tmp_path: Path) -> N
     (tmp_path / "slave.toml").write_text(_uncommented("slave.sample.toml"))
     config = load_slave_config(state_dir=tmp_path, config_file=None, options={}, environment={})
     assert [sensor.kind for sensor in config.sensors] == ["psutil"]
+    assert [(handler.kind, handler.options) for handler in config.handlers] == [
+        ("command", {"path": "/usr/local/bin/alarm"})
+    ]
     assert {
         name
         for name in SlaveConfig.__dataclass_fields__
         if getattr(config, name) != getattr(SlaveConfig(tmp_path), name)
-    } == {"sensors"}
+    } == {"sensors", "handlers"}
