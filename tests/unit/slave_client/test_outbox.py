@@ -12,7 +12,7 @@ from group_protocol.frames import Ack, Items, Resume, decode_slave_frame
 from group_protocol.identifiers import Address, GroupId, ObjectId, derive_object_id
 from group_protocol.intake import IntakeRules, StreamGate, seqs_to_look_up, take_items
 from group_protocol.ports import RegistryIdentity
-from group_protocol.records import Checkpoint, CheckpointedRecord, Record, payload_hash
+from group_protocol.records import Checkpoint, CheckpointedRecord, Record, SignedRecord, payload_hash
 from group_protocol.senml import Reading, encode_readings
 from group_protocol.tickets import EvidencePolicy, SessionTerms
 from group_protocol.typed_data import TypedDataDomain
@@ -434,3 +434,46 @@ async def _take_ack(outbox: Outbox, master: MemoryMaster, ack: Ack, frames: list
             master.take(frame)  # passed over: the gate is closed
         frames.clear()
         master.resume(ack.refused_seq)
+
+
+@pytest.mark.parametrize("policy", list(EvidencePolicy))
+async def test_message_to_a_slave_is_signed_by_itself_and_the_period_around_it_goes_on(
+    buffer: Buffer, policy: EvidencePolicy
+) -> None:
+    master = MemoryMaster(make_terms(policy))
+    outbox = await begun(buffer, master)
+    for receiver in (TO_MASTER, OTHER_OID, TO_MASTER, OTHER_OID):
+        buffer.append(payload(1.0), receiver)
+    await buffer.commit()
+    await pump(outbox, master)
+    assert [record.receiver for record in master.records] == [MASTER_OID, OTHER_OID, MASTER_OID, OTHER_OID]
+    assert [type(record) for record in master.records if record.receiver == OTHER_OID] == [SignedRecord] * 2
+    assert master.ack().evidence_seq == 4
+    assert outbox.is_drained
+
+
+async def test_period_with_a_message_inside_is_closed_by_the_next_session(buffer: Buffer) -> None:
+    """The period is made again from the buffer, without the message, which is no part of it."""
+    master = MemoryMaster(make_terms())
+    outbox = await begun(buffer, master)
+    for receiver in (TO_MASTER, OTHER_OID, TO_MASTER):
+        buffer.append(payload(1.0), receiver)
+    await buffer.commit()
+    await pump(outbox, master, closes_period=False)
+    assert (master.ack().last_seq, master.ack().evidence_seq) == (3, 0)
+    again = await begun(buffer, master)
+    await pump(again, master)
+    assert master.ack().evidence_seq == 3
+    assert again.records_without_evidence == 0
+
+
+async def test_message_for_which_there_is_no_room_is_set_aside_and_readings_go_on(buffer: Buffer) -> None:
+    master = MemoryMaster(make_terms())
+    master.has_room = False
+    outbox = await begun(buffer, master)
+    for receiver in (TO_MASTER, OTHER_OID, TO_MASTER):
+        buffer.append(payload(1.0), receiver)
+    await buffer.commit()
+    await pump(outbox, master)
+    assert [record.seq for record in master.records] == [1, 3]
+    assert buffer.fill().set_aside_records == 1
