@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -64,7 +65,7 @@ async def running(daemon: Daemon) -> AsyncIterator[Daemon]:
 
 
 @asynccontextmanager
-async def ward(folder: Path, **settings: object) -> AsyncIterator[tuple[Bench, SlaveBench, SlaveBench]]:
+async def ward(folder: Path, **settings: Any) -> AsyncIterator[tuple[Bench, SlaveBench, SlaveBench]]:
     """A master and two associated slaves that do not run yet."""
     async with AsyncExitStack() as exits:
         bench = await exits.enter_async_context(running_master(folder, **settings))

@@ -64,7 +64,7 @@ async def test_one_receipt_stands_for_all_that_came_together(receiving: Receivin
 
 async def test_forged_message_is_refused_by_itself_and_the_others_are_kept(receiving: Receiving) -> None:
     good = [make_delivery(seq, number=seq) for seq in (1, 2, 3)]
-    forged = replace(good[1], record=replace(good[1].record, payload=b"other"))
+    forged = replace(good[1], record=good[1].record._replace(payload=b"other"))
     receipts = await receiving.receive(good[0], forged, good[2])
     assert receipts == [Receipt(2, 2, Reason.BAD_SIGNATURE), Receipt(3)]
     assert await receiving.seqs() == [1, 3]
@@ -75,7 +75,7 @@ async def test_forged_message_is_refused_by_itself_and_the_others_are_kept(recei
 async def test_forged_message_cannot_spend_the_seq_of_the_true_one(receiving: Receiving) -> None:
     """Else a master could make a device deaf for a sender with one invented message of a high seq."""
     high = make_delivery(1_000, number=1)
-    forged = replace(high, record=replace(high.record, payload=b"other"))
+    forged = replace(high, record=high.record._replace(payload=b"other"))
     await receiving.receive(forged)
     assert await receiving.receive(make_delivery(1, number=2)) == [Receipt(2)]
     assert await receiving.seqs() == [1]
