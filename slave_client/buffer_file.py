@@ -26,6 +26,8 @@ _SCHEMA_VERSION = 1
 _SALT_BYTES = 16
 _SEALED_OVERHEAD_BYTES = ROW_OVERHEAD_BYTES - TAG_BYTES
 _SET_ASIDE_MAX = 1_000
+_UNREADABLE = (sqlite3.Error, ValueError, TypeError, OverflowError)
+"""What reading a damaged file raises: SQLite's own errors, and those of texts and numbers that are none."""
 _DAMAGE_CODES = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR})
 _SCHEMA = """
 CREATE TABLE opening (id INTEGER PRIMARY KEY, salt BLOB NOT NULL);
@@ -79,7 +81,7 @@ class BufferFile:
         self.held_s = 0.0
         try:
             self.is_new = self._prepare(random)
-        except sqlite3.Error as exc:
+        except _UNREADABLE as exc:
             self._database.close()
             raise _translate(exc, path) from exc
         except StoreError:
@@ -209,7 +211,7 @@ class BufferFile:
                 records.append(record)
             rows.close()
             self._remove_unreadable(unreadable)
-        except sqlite3.Error as exc:
+        except _UNREADABLE as exc:
             raise _translate(exc, self._path) from exc
         return records
 
@@ -233,7 +235,7 @@ class BufferFile:
             self._set_counters({"next_seq": next_seq, "sent": next_seq - 1})
             self._database.execute("COMMIT")
             self._load_counts()
-        except sqlite3.Error as exc:
+        except _UNREADABLE as exc:
             self._rollback()
             raise _translate(exc, self._path) from exc
         return next_seq - first_seq
@@ -415,9 +417,9 @@ def _touch_private(path: Path) -> None:
         raise StoreError(f"cannot open {path}: {exc.strerror}", remedy="Free some space or mend the medium.") from exc
 
 
-def _translate(error: sqlite3.Error, path: Path) -> StoreError:
+def _translate(error: Exception, path: Path) -> StoreError:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code in _DAMAGE_CODES:
+    if code in _DAMAGE_CODES or not isinstance(error, sqlite3.Error):
         return BufferDamagedError(f"{path} is damaged: {error}")
     return StoreError(
         f"{path} cannot be used: {error}",

@@ -115,7 +115,8 @@ class RowSealer:
     def open(self, seq: int, opening: int, held_s: float, readings: int, sealed: bytes) -> BufferedRecord | None:
         """The record of a row; None if it was changed, moved, or sealed by another device."""
         key = self._keys.get(opening)
-        if key is None or readings < 0:
+        are_of_their_kinds = isinstance(readings, int) and isinstance(held_s, float) and isinstance(sealed, bytes)
+        if key is None or not are_of_their_kinds or seq < 0 or readings < 0:
             return None
         try:
             content = key.open(seq, u64(seq) + u64(readings), sealed)

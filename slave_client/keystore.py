@@ -136,7 +136,7 @@ class KeyStore:
             raise self._damaged(name) from exc
         if not isinstance(fields, dict) or fields.pop("check", None) != _checksum(fields):
             raise self._damaged(name)
-        if fields.pop("version") != _VERSION:
+        if fields.pop("version", None) != _VERSION:
             raise KeyStoreError(
                 f"{self._directory.path / name} comes from another version of this program",
                 remedy="Use that version, or pair anew.",

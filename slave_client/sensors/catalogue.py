@@ -44,13 +44,14 @@ def parse_sensor_text(text: str) -> tuple[str, dict[str, str]]:
         name, equals, value = part.partition("=")
         if not equals and position == 0 and kind in _BARE_OPTION:
             name, value = _BARE_OPTION[kind], part
-        elif not equals or not value:
+        if not value.strip():
             raise ConfigurationError(
                 f"--sensor {text}: {part!r} is no option=value", remedy="Write kind:option=value,…"
             )
+        name = name.strip()
         if name in values:
             raise ConfigurationError(f"--sensor {text}: {name} stands twice", remedy="Give each option once.")
-        values[name.strip()] = value.strip()
+        values[name] = value.strip()
     return kind.strip(), values
 
 

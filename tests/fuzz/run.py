@@ -16,9 +16,10 @@ import atheris
 
 from tests.fuzz.kept_inputs import load_corpus, save_corpus, unpack
 
+INSTRUMENTED = ["group_protocol", "chain_gateway", "slave_client", "master_api", "measure", "system_ports"]
 IS_CHILD = "VGROUP_FUZZ_CHILD"
 if IS_CHILD in os.environ:
-    with atheris.instrument_imports(include=["group_protocol"]):
+    with atheris.instrument_imports(include=INSTRUMENTED):
         from tests.fuzz.targets import TARGETS
 else:
     from tests.fuzz.targets import TARGETS
@@ -56,8 +57,16 @@ def run(target: str, seconds: int, *, keep: bool) -> int:
 
 def _child(target: str, options: list[str]) -> int:
     command = [sys.executable, "-m", "tests.fuzz.run", target, *options]
+    scratch = ROOT / ".cache" / "fuzz" / target / "scratch"
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir()
     done = subprocess.run(
-        command, cwd=ROOT, env=os.environ | {IS_CHILD: "1"}, capture_output=True, text=True, check=False
+        command,
+        cwd=ROOT,
+        env=os.environ | {IS_CHILD: "1", "TMPDIR": str(scratch)},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
         say(f"======== {target}\n{done.stdout}{done.stderr}")

@@ -233,6 +233,41 @@ async def test_rows_moved_to_another_seq_do_not_open(opener: Opener) -> None:
     await again.close()
 
 
+async def test_rows_whose_columns_changed_their_kind_do_not_open(opener: Opener) -> None:
+    buffer = await opener.open()
+    await fill(buffer, 5)
+    await buffer.close()
+    with sqlite3.connect(opener.directory.path / "buffer.db") as database:
+        database.execute("UPDATE record SET readings = 'many' WHERE seq = 1")
+        database.execute("UPDATE record SET sealed = 'text' WHERE seq = 2")
+        database.execute("UPDATE record SET held_s = x'00' WHERE seq = 3")
+        database.execute("UPDATE record SET seq = -4 WHERE seq = 4")
+    database.close()
+    again = await opener.open()
+    assert await seqs(again) == [5]
+    await again.close()
+
+
+@pytest.mark.parametrize("damage", ["schema text", "counter", "age"])
+async def test_file_whose_texts_or_numbers_are_none_is_set_aside(opener: Opener, damage: str) -> None:
+    buffer = await opener.open()
+    await fill(buffer, 5)
+    await buffer.close()
+    path = opener.directory.path / "buffer.db"
+    if damage == "schema text":
+        path.write_bytes(path.read_bytes().replace(b"CREATE TABLE opening", b"CREATE TAB\xff\xfe opening"))
+    else:
+        with sqlite3.connect(path) as database:
+            column = "value = 'x'" if damage == "counter" else "held_s = 'x'"
+            database.execute(f"UPDATE {'counter' if damage == 'counter' else 'record'} SET {column}")  # noqa: S608
+        database.close()
+    again = await opener.open()
+    assert "buffer.db.damaged-1" in again.damage
+    assert again.append(b"x", MASTER) > 0
+    await again.commit()
+    await again.close()
+
+
 @pytest.mark.parametrize("damage", ["garbage", "truncated", "other database", "empty tables"])
 async def test_damaged_file_is_set_aside_and_numbers_go_on_above_the_old_ones(opener: Opener, damage: str) -> None:
     buffer = await opener.open()

@@ -8,7 +8,7 @@ import pytest
 from group_protocol.identifiers import Address, GroupId, ObjectId, Token
 from slave_client.device_state import DeviceState, Enrolment, JoinStep
 from slave_client.errors import KeyStoreError
-from slave_client.keystore import KeyStore
+from slave_client.keystore import KeyStore, _checksum
 from slave_client.state_directory import StateDirectory
 from tests.support.seeded import SeededRandom
 
@@ -151,6 +151,12 @@ def test_state_with_good_checksum_but_wrong_fields_raises_key_store_error(
 
 def test_file_of_another_version_says_so(store: KeyStore) -> None:
     store._store("state.json", {"version": 2})
+    with pytest.raises(KeyStoreError, match="version"):
+        store.load_state()
+
+
+def test_file_without_a_version_says_so(store: KeyStore, directory: StateDirectory) -> None:
+    directory.replace("state.json", json.dumps({"check": _checksum({})}).encode())
     with pytest.raises(KeyStoreError, match="version"):
         store.load_state()
 

@@ -272,6 +272,12 @@ async def test_polling_goes_on_after_single_failures_and_ends_after_five_in_a_ro
         await anext(readings)
 
 
+@pytest.mark.parametrize("text", ["w1:id= ", "w1: ", "iio:channel=1,rate_hz= ,speed=1", "w1:a=1, a=2"])
+def test_sensor_text_with_a_blank_value_or_a_name_twice_is_refused(text: str) -> None:
+    with pytest.raises(ConfigurationError):
+        parse_sensor_text(text)
+
+
 def test_sensor_text_is_split_into_kind_and_options() -> None:
     assert parse_sensor_text("replay:/data/pulse.csv,rate_hz=100") == (
         "replay",
