@@ -26,7 +26,7 @@ _SCHEMA_VERSION = 1
 _SALT_BYTES = 16
 _SEALED_OVERHEAD_BYTES = ROW_OVERHEAD_BYTES - TAG_BYTES
 _SET_ASIDE_MAX = 1_000
-_UNREADABLE = (sqlite3.Error, ValueError, TypeError, OverflowError)
+UNREADABLE = (sqlite3.Error, ValueError, TypeError, OverflowError)
 """What reading a damaged file raises: SQLite's own errors, and those of texts and numbers that are none."""
 _DAMAGE_CODES = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR})
 _SCHEMA = """
@@ -81,7 +81,7 @@ class BufferFile:
         self.held_s = 0.0
         try:
             self.is_new = self._prepare(random)
-        except _UNREADABLE as exc:
+        except UNREADABLE as exc:
             self._database.close()
             raise _translate(exc, path) from exc
         except StoreError:
@@ -211,7 +211,7 @@ class BufferFile:
                 records.append(record)
             rows.close()
             self._remove_unreadable(unreadable)
-        except _UNREADABLE as exc:
+        except UNREADABLE as exc:
             raise _translate(exc, self._path) from exc
         return records
 
@@ -235,7 +235,7 @@ class BufferFile:
             self._set_counters({"next_seq": next_seq, "sent": next_seq - 1})
             self._database.execute("COMMIT")
             self._load_counts()
-        except _UNREADABLE as exc:
+        except UNREADABLE as exc:
             self._rollback()
             raise _translate(exc, self._path) from exc
         return next_seq - first_seq

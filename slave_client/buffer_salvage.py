@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
+from slave_client.buffer_file import UNREADABLE
 from slave_client.buffered_record import BufferedRecord, RowSealer
 
 
@@ -17,7 +18,7 @@ def read_salvageable(path: Path, storage_secret: bytes) -> Iterator[BufferedReco
         path: The file that was set aside, with SQLite's WAL beside it if there was one.
         storage_secret: The device's, 32 bytes.
     """
-    with contextlib.suppress(sqlite3.Error), contextlib.closing(_open(path)) as database:
+    with contextlib.suppress(*UNREADABLE), contextlib.closing(_open(path)) as database:
         sealer = RowSealer(storage_secret)
         for opening, salt in database.execute("SELECT id, salt FROM opening"):
             if isinstance(opening, int) and isinstance(salt, bytes):
@@ -36,9 +37,10 @@ def _open(path: Path) -> sqlite3.Connection:
 
 def _rows(database: sqlite3.Connection, sealer: RowSealer, query: str, *parameters: int) -> Iterator[BufferedRecord]:
     """Rows until the damage."""
-    with contextlib.suppress(sqlite3.Error):
+    with contextlib.suppress(*UNREADABLE):
         for seq, opening, held_s, readings, sealed in database.execute(query, parameters):
             if all(isinstance(value, int) for value in (seq, opening, readings)) and isinstance(sealed, bytes):
-                record = sealer.open(seq, opening, float(held_s or 0.0), readings, sealed)
+                age_s = float(held_s) if isinstance(held_s, float | int) else 0.0
+                record = sealer.open(seq, opening, age_s, readings, sealed)
                 if record is not None:
                     yield record

@@ -112,11 +112,15 @@ class RowSealer:
         associated = u64(record.seq) + u64(record.readings)
         return self._keys[opening].seal(record.seq, associated, record.receiver + record.payload)
 
-    def open(self, seq: int, opening: int, held_s: float, readings: int, sealed: bytes) -> BufferedRecord | None:
-        """The record of a row; None if it was changed, moved, or sealed by another device."""
+    def open(self, seq: int, opening: int, held_s: object, readings: object, sealed: object) -> BufferedRecord | None:
+        """The record of a row; None if it was changed, moved, or sealed by another device.
+
+        A damaged file may hold anything in the columns but the first.
+        """
         key = self._keys.get(opening)
-        are_of_their_kinds = isinstance(readings, int) and isinstance(held_s, float) and isinstance(sealed, bytes)
-        if key is None or not are_of_their_kinds or seq < 0 or readings < 0:
+        if not (isinstance(readings, int) and isinstance(held_s, float) and isinstance(sealed, bytes)):
+            return None
+        if key is None or seq < 0 or readings < 0:
             return None
         try:
             content = key.open(seq, u64(seq) + u64(readings), sealed)

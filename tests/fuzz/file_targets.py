@@ -1,7 +1,9 @@
 """Files that somebody may have damaged or written by hand: settings, recordings, a device's state, results."""
 
+import hashlib
 import json
 import tempfile
+import zlib
 from contextlib import closing, suppress
 from functools import cache
 from pathlib import Path
@@ -9,10 +11,15 @@ from typing import Final
 
 from chain_gateway.deployment import read_deployment
 from group_protocol.errors import ConfigurationError, StoreError
+from group_protocol.identifiers import ObjectId
+from group_protocol.senml import Reading
 from master_api.config_sources import CONFIG_FILE_NAME as MASTER_SETTINGS
 from master_api.config_sources import load_config as load_master_config
+from measure.errors import MeasurementError
+from measure.fleet.parcels import unpack
 from measure.results import read_results
 from slave_client.buffer_file import BufferFile
+from slave_client.buffer_salvage import read_salvageable
 from slave_client.buffered_record import BufferLimits
 from slave_client.config import load_config as load_slave_config
 from slave_client.errors import KeyStoreError, SensorError
@@ -86,6 +93,10 @@ def fuzz_state_files(raw: bytes) -> None:
             read(_write("state.json", raw))
         except ConfigurationError:
             continue
+    parcel = zlib.compress(raw)
+    name = f"vgroup-measure/{hashlib.sha256(parcel).hexdigest()[:32]}/0/1"
+    with suppress(MeasurementError):
+        list(unpack([(ObjectId(bytes(16)), 1, [Reading(name, 0.0, parcel)])]))
     try:
         fields = json.loads(raw)
     except (ValueError, RecursionError):
@@ -108,10 +119,8 @@ def fuzz_buffer_file(raw: bytes) -> None:
     for leftover in scratch().glob("buffer.sqlite3*"):
         leftover.unlink()
     path = _write("buffer.sqlite3", raw)
-    try:
-        with closing(BufferFile(path, STORAGE_SECRET, BufferLimits(), SeededRandom(1))) as buffer:
-            for record in buffer.read_after(0, 100, 100_000):
-                assert record.payload
-            buffer.renumber_from(buffer.next_seq)
-    except StoreError:
-        return
+    with suppress(StoreError), closing(BufferFile(path, STORAGE_SECRET, BufferLimits(), SeededRandom(1))) as buffer:
+        for record in buffer.read_after(0, 100, 100_000):
+            assert record.payload
+        buffer.renumber_unsent(buffer.next_seq)
+    list(read_salvageable(path, STORAGE_SECRET))

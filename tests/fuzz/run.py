@@ -19,13 +19,17 @@ from tests.fuzz.kept_inputs import load_corpus, save_corpus, unpack
 INSTRUMENTED = ["group_protocol", "chain_gateway", "slave_client", "master_api", "measure", "system_ports"]
 IS_CHILD = "VGROUP_FUZZ_CHILD"
 if IS_CHILD in os.environ:
-    with atheris.instrument_imports(include=INSTRUMENTED):
+    with atheris.instrument_imports(include=[*INSTRUMENTED, "tests.fuzz.planted"]):
+        from tests.fuzz.planted import take_planted
         from tests.fuzz.targets import TARGETS
 else:
+    from tests.fuzz.planted import take_planted
     from tests.fuzz.targets import TARGETS
 
 ROOT = Path(__file__).parents[2]
-INPUT_MAX_BYTES = 4_096
+CONTROL = "planted"
+"""Not one of all: it shows that a finding is found."""
+INPUT_MAX_BYTES = 8_192
 INPUT_TIMEOUT_S = 5
 
 
@@ -33,7 +37,7 @@ def fuzz(target: str, options: list[str]) -> None:
     """Hand over to libFuzzer, which ends the process."""
     # To merge, libFuzzer hands this to a shell with options behind it.
     myself = f"{sys.executable} -m tests.fuzz.run {target}"
-    atheris.Setup([myself, *options], TARGETS[target])
+    atheris.Setup([myself, *options], (TARGETS | {CONTROL: take_planted})[target])
     atheris.Fuzz()
 
 
@@ -41,7 +45,7 @@ def run(target: str, seconds: int, *, keep: bool) -> int:
     """Fuzz in a child process; answers its exit code, 0 when nothing was found."""
     folder = ROOT / ".cache" / "fuzz" / target
     shutil.rmtree(folder / "kept", ignore_errors=True)
-    unpack(load_corpus(target), folder / "kept")
+    unpack([b""] if target == CONTROL else load_corpus(target), folder / "kept")
     (folder / "found").mkdir(parents=True, exist_ok=True)
     limits = [f"-max_len={INPUT_MAX_BYTES}", f"-timeout={INPUT_TIMEOUT_S}", f"-artifact_prefix={folder}/"]
     code = _child(target, [*limits, f"-max_total_time={seconds}", f"{folder / 'found'}", f"{folder / 'kept'}"])
@@ -83,7 +87,7 @@ def main() -> int:
     if IS_CHILD in os.environ:
         fuzz(sys.argv[1], sys.argv[2:])
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("target", choices=[*TARGETS, "all"])
+    parser.add_argument("target", choices=[*TARGETS, CONTROL, "all"])
     parser.add_argument("--seconds", type=int, default=60, help="for each target; one runs on each processor")
     parser.add_argument("--keep", action="store_true", help="put new inputs into the kept corpus")
     chosen = parser.parse_args()

@@ -10,8 +10,6 @@ from tests.fuzz.seeds import make_seeds
 from tests.fuzz.targets import TARGETS
 from tests.vectors.make_vectors import HERE
 
-SECONDS = 1
-
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_kept_corpus_finds_nothing(target: str) -> None:
@@ -32,15 +30,15 @@ def test_every_corpus_belongs_to_a_target() -> None:
 
 
 @pytest.mark.processes
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_a_moment_of_fuzzing_finds_nothing() -> None:
+@pytest.mark.parametrize(("target", "is_found"), [("frames", False), ("planted", True)])
+def test_a_moment_of_fuzzing_finds_what_is_there_and_nothing_else(target: str, is_found: bool) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "tests.fuzz.run", "all", "--seconds", str(SECONDS)],
+        [sys.executable, "-m", "tests.fuzz.run", target, "--seconds", "20" if is_found else "2"],
         cwd=HERE.parents[1],
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stdout[-8_000:] + done.stderr[-2_000:]
-    assert f"{len(TARGETS)} targets fuzzed" in done.stdout
+    assert done.returncode == is_found, done.stdout[-8_000:] + done.stderr[-2_000:]
+    assert f"findings in: {'planted' if is_found else 'none'}" in done.stdout
+    assert ("a fault was planted here" in done.stdout) is is_found
