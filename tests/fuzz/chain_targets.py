@@ -12,7 +12,15 @@ from chain_gateway.embedded.rpc_values import parse_call, parse_data, parse_log_
 from chain_gateway.embedded.rpc_values import parse_quantity as parse_own_quantity
 from chain_gateway.errors import NodeError
 from chain_gateway.events import EventDecoder
-from chain_gateway.node_answers import RawLog, UnusableAnswer, parse_block, parse_bytes, parse_logs, parse_receipt
+from chain_gateway.node_answers import (
+    RawLog,
+    UnusableAnswer,
+    parse_block,
+    parse_bytes,
+    parse_calldata,
+    parse_logs,
+    parse_receipt,
+)
 from chain_gateway.node_provider import NodeProvider
 from chain_gateway.refusals import refusal_of_revert
 from chain_gateway.translate import refusal_of_transaction, result_of, revert_of_call
@@ -32,7 +40,13 @@ TOPICS: Final = tuple(
 _END: Final = 0xFF
 """In the place of an event: the contract's output follows."""
 VIEWS: Final = tuple(entry["name"] for entry in ARTIFACT.abi if entry["type"] == "function" and entry["outputs"])
-_PARSERS: Final[tuple[Callable[[object], object], ...]] = (parse_block, parse_logs, parse_receipt, parse_bytes)
+_PARSERS: Final[tuple[Callable[[object], object], ...]] = (
+    parse_block,
+    parse_logs,
+    parse_receipt,
+    parse_bytes,
+    parse_calldata,
+)
 
 
 def fuzz_node_answers(raw: bytes) -> None:
