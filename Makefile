@@ -40,6 +40,20 @@ demo: $(VENV)/.demo $(VENV)/.project ## form a group on this machine and attack 
 test: dev $(PROOF_VENV)/.ready ## run the tests (PYTEST_ARGS="-k token")
 	@$(PY) -m pytest $(PYTEST_ARGS)
 
+# What one command of Debian's packages each brings: faketime, tc and ip, unshare and nsenter.
+SYSTEM_PACKAGES := faketime=faketime tc=iproute2 nsenter=util-linux
+.PHONY: system-packages
+system-packages: ## install the Debian packages that the tests of faults use, where they are missing (as root)
+	@missing=; for pair in $(SYSTEM_PACKAGES); do command -v $${pair%%=*} >/dev/null || missing="$$missing $${pair##*=}"; done; \
+		if [ -n "$$missing" ]; then apt-get update -qq; \
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
+
+KILLS ?= 50
+SEED ?= 1
+.PHONY: kill-test
+kill-test: dev ## SIGKILL at random instants under load; nothing may be lost (KILLS=1000 SEED=7; about 2 s a kill)
+	@KILLS=$(KILLS) SEED=$(SEED) $(PY) -m pytest -s tests/kills $(PYTEST_ARGS)
+
 .PHONY: test-network
 test-network: dev $(if $(VGROUP_GETH),,geth) ## run the tests that need geth (VGROUP_GETH=/path/to/geth for one of yours)
 	@VGROUP_GETH="$(VGROUP_GETH)" $(PY) -m pytest tests/network $(PYTEST_ARGS)

@@ -44,4 +44,4 @@ def _library() -> Path:
     for pattern in _LIBRARIES:
         for path in Path("/").glob(pattern.removeprefix("/")):
             return path
-    raise AssertionError("libfaketime is not installed: make system-packages")
+    raise AssertionError("libfaketime is missing: make system-packages installs it (Debian)")
