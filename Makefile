@@ -81,6 +81,10 @@ imports: dev ## which package may import which
 artifact: dev ## compile the contract and check that the committed artifact is what comes out
 	@$(PY) -m contracts.build --check
 
+.PHONY: units
+units: ## the service units: free of mistakes, sandbox tight (needs systemd-analyze)
+	@$(PYTHON) tools/check_units.py
+
 # SECONDS_EACH=3600 fuzzes for hours; KEEP=--keep puts what widened the coverage into the kept corpus.
 SECONDS_EACH ?= 60
 TARGET ?= all

@@ -4,14 +4,14 @@ import asyncio
 import json
 import logging
 import os
-import signal
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from chain_gateway.composition import open_registry
 from chain_gateway.config import GATEWAY_FOLDER, GatewayConfig
 from group_protocol.crypto.keys import PrivateKey
+from group_protocol.errors import ConfigurationError
 from group_protocol.identifiers import Address
 from master_api.admin_protocol import run_operation
 from master_api.admin_socket import admin_socket, ask_master, is_served
@@ -23,13 +23,18 @@ from master_api.folder_lock import locked_folder
 from master_api.key_file import AskPassphrase, find_passphrase, read_key
 from master_api.operations import Operations
 from master_api.public_endpoint import public_endpoint
+from master_api.reloading import PROGRAM
 from master_api.service import MasterService
 from master_api.store.store import Store
 from system_ports.clock import SystemClock
 from system_ports.logs import configure_logs
 from system_ports.randomness import SystemRandom
+from system_ports.service_notify import ServiceNotifier
+from system_ports.service_signals import ServiceSignals
 
 EMBEDDED = "embedded"
+_STATUS_S = 10.0
+"""How often the service manager hears how many devices are connected."""
 
 _log = logging.getLogger("vgroup.master")
 
@@ -80,24 +85,70 @@ async def open_service(config: MasterConfig, key: PrivateKey) -> AsyncIterator[M
             await asyncio.to_thread(store.close)
 
 
-async def run_master(config: MasterConfig, key: PrivateKey, *, ready_file: Path | None = None) -> None:
-    """Run until SIGTERM or SIGINT, then stop in good order.
+async def run_master(
+    config: MasterConfig,
+    key: PrivateKey,
+    *,
+    ready_file: Path | None = None,
+    read_config: Callable[[], MasterConfig] | None = None,
+) -> None:
+    """Run until SIGTERM or SIGINT, then stop in good order. SIGHUP takes the settings anew from ``read_config``.
 
     Once the master listens, ``ready_file``, if one is named, has one line of JSON, and then stdout has the same:
     ``{"ready": true, "host", "port", "pid", "master", "gid", "admin_socket"}``.
     """
-    configure_logs(config.log_format, config.log_level)
-    stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
+    configure_logs(config.log_format, config.log_level, PROGRAM)
+    signals, notifier = ServiceSignals(), ServiceNotifier.from_environment()
+    notifier.status("opening the store and the chain")
     async with open_service(config, key) as service:
         port = await service.listen()
         operations = Operations(service, public_endpoint(config, port))
         async with admin_socket(config.admin_socket, operations):
             await asyncio.to_thread(_say_ready, service, port, ready_file)
-            await stopping.wait()
+            notifier.ready(_describe(service, port))
+            background = [
+                asyncio.create_task(notifier.feed_watchdog(service.prove_progress), name="watchdog"),
+                asyncio.create_task(_report_status(service, notifier, port), name="service status"),
+                asyncio.create_task(_reload_at_each(signals, service, notifier, port, read_config or (lambda: config))),
+            ]
+            await signals.stopping.wait()
+            notifier.stopping()
             _log.info("stopping")
+            for task in background:
+                task.cancel()
+            await asyncio.gather(*background, return_exceptions=True)
+
+
+async def _report_status(service: MasterService, notifier: ServiceNotifier, port: int) -> None:
+    while True:
+        await asyncio.sleep(_STATUS_S)
+        notifier.status(_describe(service, port))
+
+
+def _describe(service: MasterService, port: int) -> str:
+    return f"listening on port {port}, {len(service.context.live)} devices connected"
+
+
+async def _reload_at_each(
+    signals: ServiceSignals,
+    service: MasterService,
+    notifier: ServiceNotifier,
+    port: int,
+    read_config: Callable[[], MasterConfig],
+) -> None:
+    async def reload() -> None:
+        notifier.reloading()
+        try:
+            wanted = await asyncio.to_thread(read_config)
+        except ConfigurationError as exc:
+            _log.error("settings are wrong, the old ones stay", extra={"fields": {"error": str(exc)}})
+        else:
+            reloaded = service.reloader.reload(wanted) if service.reloader else None
+            changed, waiting = (reloaded.changed, reloaded.waiting) if reloaded else ((), ())
+            _log.info("reloaded", extra={"fields": {"changed": ",".join(changed), "need_restart": ",".join(waiting)}})
+        notifier.ready(_describe(service, port))
+
+    await signals.reload_at_each(reload)
 
 
 async def operate(

@@ -104,7 +104,7 @@ class MasterConfig:
     shutdown_s: float = 5.0
     """Time that open requests have to finish at shutdown."""
     log_format: str = "text"
-    """``text`` (key=value) or ``json``, one line per entry on stderr."""
+    """``text`` (key=value) or ``json``, on stderr. A service's text goes to the journal, with fields."""
     log_level: str = "INFO"
     """DEBUG, INFO, WARNING or ERROR."""
 

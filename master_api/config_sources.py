@@ -1,19 +1,34 @@
-"""Where settings come from: defaults, ``master.toml`` in the data folder, environment, options; later ones win."""
+"""Where settings come from: defaults, ``master.toml``, environment, options; later ones win."""
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from pathlib import Path
 
 from group_protocol.limits import PAYLOAD_MAX_BYTES
 from group_protocol.suites import ALLOWED_OFFERS, Suite
 from master_api.config import MasterConfig
-from system_ports.settings import load_settings, refuse_not_positive, refuse_unless
+from system_ports.settings import (
+    Problem,
+    Rule,
+    Source,
+    broken_rules,
+    environment_source,
+    merge,
+    read_source,
+    refuse,
+    unknown_variables,
+)
 
 ENVIRONMENT_PREFIX = "VGROUP_MASTER_"
 """``VGROUP_MASTER_PORT=3001`` sets ``port``, and so on for every setting."""
 DATA_DIR_VARIABLE = "VGROUP_MASTER_DIR"
+CONFIG_VARIABLE = "VGROUP_MASTER_CONFIG"
+"""The settings file; the service unit names ``/etc/vgroup/master.toml``. Unset: ``master.toml`` in the data folder."""
 CONFIG_FILE_NAME = "master.toml"
+_FIXED = frozenset({"data_dir"})
+_MAY_BE_ZERO = frozenset({"port", "contract_block"})
 _ADDRESS = re.compile(r"(0x)?[0-9a-fA-F]{40}")
 
 
@@ -23,6 +38,13 @@ def default_data_dir(environment: Mapping[str, str]) -> Path:
         return Path(named).expanduser()
     data_home = environment.get("XDG_DATA_HOME") or "~/.local/share"
     return Path(data_home).expanduser() / "vgroup" / "master"
+
+
+def config_file(data_dir: Path, environment: Mapping[str, str]) -> Path:
+    """``$VGROUP_MASTER_CONFIG``, else ``master.toml`` in the data folder. It need not exist."""
+    if named := environment.get(CONFIG_VARIABLE):
+        return Path(named).expanduser().absolute()
+    return data_dir / CONFIG_FILE_NAME
 
 
 def load_config(
@@ -38,37 +60,50 @@ def load_config(
         options: Settings from the command line; a value of None means not given.
 
     Raises:
-        ConfigurationError: An unknown name, or a value of the wrong kind or out of range; it says where it came from.
+        ConfigurationError: Unknown names, or values of the wrong kind or out of range; it says where each came from.
     """
     environment = os.environ if environment is None else environment
     folder = (data_dir or default_data_dir(environment)).expanduser().absolute()
-    config = load_settings(
-        MasterConfig(folder),
-        folder_field="data_dir",
-        path=folder / CONFIG_FILE_NAME,
-        environment=environment,
-        environment_prefix=ENVIRONMENT_PREFIX,
-        options=options or {},
-    )
-    _refuse_out_of_range(config)
+    given = {name: value for name, value in (options or {}).items() if value is not None}
+    config, problems = _read(folder, config_file(folder, environment), environment, given)
+    refuse(problems)
     return config
 
 
-def _refuse_out_of_range(config: MasterConfig) -> None:
-    refuse_not_positive(config, may_be_zero=frozenset({"port", "contract_block"}))
-    checks = {
-        "port": 0 <= config.port < 2**16,
-        "suites": config.suites in ALLOWED_OFFERS or set(config.suites) == set(Suite),
-        "aeads": bool(config.aeads) and len(set(config.aeads)) == len(config.aeads),
-        "payload_max_bytes": config.payload_max_bytes <= PAYLOAD_MAX_BYTES,
-        "checkpoint_records": config.checkpoint_records < 2**32,
-        "checkpoint_s": config.checkpoint_s < 2**32,
-        "session_lifetime_s": config.session_lifetime_s < 2**32,
-        "stream_credit_bytes": config.stream_credit_bytes < 2**32,
-        "log_format": config.log_format in {"text", "json"},
-        "log_level": config.log_level in {"DEBUG", "INFO", "WARNING", "ERROR"},
-        "contract": not config.contract or _ADDRESS.fullmatch(config.contract) is not None,
-        "contract_block": config.contract_block >= 0,
-        "chain": config.chain == "embedded" or config.chain.startswith(("http://", "https://")),
-    }
-    refuse_unless(config, checks)
+def find_problems(path: Path, environment: Mapping[str, str]) -> list[Problem]:
+    """All that is wrong with this file and with the environment beside it."""
+    _, problems = _read(default_data_dir(environment).absolute(), path, environment, {})
+    others = (DATA_DIR_VARIABLE, CONFIG_VARIABLE)
+    return problems + unknown_variables(MasterConfig, ENVIRONMENT_PREFIX, environment, others)
+
+
+def _read(
+    folder: Path, path: Path, environment: Mapping[str, str], options: Mapping[str, object]
+) -> tuple[MasterConfig, list[Problem]]:
+    file, unreadable = read_source(path)
+    variables = environment_source(MasterConfig, ENVIRONMENT_PREFIX, _FIXED, environment)
+    sources = (file, variables, Source("the options", options))
+    config, origins, wrong = merge(MasterConfig(folder), sources, _FIXED, {})
+    return config, [*unreadable, *wrong, *broken_rules(_rules(config), config, origins)]
+
+
+def _rules(config: MasterConfig) -> Iterator[Rule]:
+    for field in fields(MasterConfig):
+        value = getattr(config, field.name)
+        if isinstance(value, int | float) and not isinstance(value, bool) and field.name not in _MAY_BE_ZERO:
+            yield Rule(field.name, value > 0, "a number above 0")
+    suites_are_good = config.suites in ALLOWED_OFFERS or set(config.suites) == set(Suite)
+    aeads_are_good = bool(config.aeads) and len(set(config.aeads)) == len(config.aeads)
+    chain_is_good = config.chain == "embedded" or config.chain.startswith(("http://", "https://"))
+    contract_is_good = not config.contract or _ADDRESS.fullmatch(config.contract) is not None
+    yield Rule("port", 0 <= config.port < 2**16, "from 0 to 65535")
+    yield Rule("suites", suites_are_good, 'one of ["H1", "E1"], ["H1"], ["E1"], ["R1"], or all three')
+    yield Rule("aeads", aeads_are_good, "one or more of A256GCM and C20P1305, each once")
+    yield Rule("payload_max_bytes", config.payload_max_bytes <= PAYLOAD_MAX_BYTES, f"at most {PAYLOAD_MAX_BYTES}")
+    for name in ("checkpoint_records", "checkpoint_s", "session_lifetime_s", "stream_credit_bytes"):
+        yield Rule(name, getattr(config, name) < 2**32, "below 4294967296")
+    yield Rule("log_format", config.log_format in {"text", "json"}, "text or json")
+    yield Rule("log_level", config.log_level in {"DEBUG", "INFO", "WARNING", "ERROR"}, "DEBUG, INFO, WARNING or ERROR")
+    yield Rule("contract", contract_is_good, "an address: 40 hex digits, with or without 0x")
+    yield Rule("contract_block", config.contract_block >= 0, "0 or more")
+    yield Rule("chain", chain_is_good, "embedded, or a URL that begins with http:// or https://")

@@ -15,9 +15,9 @@ from master_api.sessions import HalfOpenSessions, LiveSessions
 from master_api.store.store import Store
 
 
-@dataclass(frozen=True)
+@dataclass
 class MasterContext:
-    """Settings, key, ports, store and tables of one running master."""
+    """Settings, key, ports, store and tables of one running master. Only the settings are ever replaced (SIGHUP)."""
 
     config: MasterConfig
     key: PrivateKey = field(repr=False)

@@ -20,7 +20,7 @@ from master_api.pairing import pair_device, require_invited
 from master_api.sessions import DeviceRecords, HalfOpen, LiveSession
 from master_api.store.devices import DeviceRow, fetch_device_by_address, fetch_keys_of, set_last_seen
 from master_api.store.records import fetch_device_state
-from system_ports.rate_limits import HandshakeLimiter
+from system_ports.rate_limits import HandshakeLimiter, Rate
 
 _COOKIE_KEY_BYTES = 32
 
@@ -35,6 +35,10 @@ class Enrolment:
         self._cookies = CookieJar(context.random.token_bytes(_COOKIE_KEY_BYTES))
         config, now_s = context.config, context.clock.monotonic_s()
         self._limiter = HandshakeLimiter(config.handshake_rate_per_address, config.handshake_rate, now_s)
+
+    def change_rates(self, per_address: Rate, overall: Rate) -> None:
+        """From now on these rates of handshake messages."""
+        self._limiter.change_rates(per_address, overall, self._context.clock.monotonic_s())
 
     def answer_keys_session(self, m1: KeysSessionRequest, peer: str) -> KeysSessionAnswer | CookieChallenge:
         """M1 to M2, or to M1R when many exchanges are half open.

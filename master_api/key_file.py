@@ -11,10 +11,15 @@ from group_protocol.crypto.keys import PrivateKey
 from group_protocol.errors import ConfigurationError
 from group_protocol.ports import Random
 from master_api.private_files import refuse_if_readable_by_others, write_private_file
+from system_ports.credentials import find_credential
 
 KEYSTORE_NAME = "master.key.json"
 PLAIN_KEY_NAME = "master.key"
 PASSPHRASE_VARIABLE = "VGROUP_PASSPHRASE"  # noqa: S105 - the name of a variable, not a passphrase
+PASSPHRASE_CREDENTIAL = "master.passphrase"  # noqa: S105 - the name of a credential
+"""The service unit hands it over (``LoadCredential=``)."""
+KEY_CREDENTIAL = "master.key"
+"""Instead of a key file: 64 hex digits."""
 SCRYPT_COST = 2**18
 """N of scrypt: about a second and 256 MB here, geth's default."""
 
@@ -22,7 +27,7 @@ AskPassphrase = Callable[[], str]
 
 
 def find_passphrase(environment: Mapping[str, str], file: str, ask: AskPassphrase) -> str:
-    """The passphrase, from the first place that has one: file, environment, prompt.
+    """The passphrase, from the first place that has one: file, credential of the service, environment, prompt.
 
     Raises:
         ConfigurationError: The file cannot be read, is open to others, or the passphrase is empty.
@@ -30,6 +35,9 @@ def find_passphrase(environment: Mapping[str, str], file: str, ask: AskPassphras
     if file:
         refuse_if_readable_by_others(Path(file))
         passphrase = Path(file).read_text("utf-8").split("\n", 1)[0]
+    elif credential := find_credential(PASSPHRASE_CREDENTIAL, environment):
+        # Not looked at for its mode: systemd lets the service in by an access list, which shows as group permissions.
+        passphrase = credential.read_text("utf-8").split("\n", 1)[0]
     elif PASSPHRASE_VARIABLE in environment:
         passphrase = environment[PASSPHRASE_VARIABLE]
     else:
@@ -85,6 +93,8 @@ def read_key(data_dir: Path, passphrase: AskPassphrase) -> PrivateKey:
     if plain.exists():
         refuse_if_readable_by_others(plain)
         return _parse_plain_key(plain)
+    if credential := find_credential(KEY_CREDENTIAL):
+        return _parse_plain_key(credential)
     raise ConfigurationError(f"{data_dir} holds no master key", remedy="Run: vgroup master init")
 
 

@@ -4,6 +4,7 @@ import asyncio
 import logging
 
 from aiohttp import web
+from sqlalchemy import Connection
 
 from group_protocol.errors import ConfigurationError, Reason
 from master_api.audit import AuditKind, Detail
@@ -15,6 +16,7 @@ from master_api.handlers import Handlers
 from master_api.health import HealthCheck
 from master_api.membership_follower import MembershipFollower
 from master_api.record_intake import RecordIntake
+from master_api.reloading import Reloader
 from master_api.store.groups import fetch_group
 from system_ports.edge_server import EdgeServer
 
@@ -36,6 +38,8 @@ class MasterService:
         self.health = HealthCheck(context, self.follower)
         self._tasks: list[asyncio.Task[None]] = []
         self._runner: web.ServerRunner | None = None
+        self.reloader: Reloader | None = None
+        """Takes new settings once the edge is open."""
 
     async def open(self) -> None:
         """Adopt the stored group and follow the registry; enough for commands that need no edge.
@@ -64,15 +68,18 @@ class MasterService:
             post=context.post,
             credit_bytes=config.stream_credit_bytes,
         )
+        enrolment = Enrolment(context)
         handlers = Handlers(
             context,
-            enrolment=Enrolment(context),
+            enrolment=enrolment,
             control=Control(context, self.follower),
             records=DataRequests(context, intake),
             intake=intake,
             health=self.health,
         )
-        runner = web.ServerRunner(EdgeServer(handlers.handle, config), shutdown_timeout=config.shutdown_s)
+        edge = EdgeServer(handlers.handle, config)
+        self.reloader = Reloader(context, enrolment, edge.bounds)
+        runner = web.ServerRunner(edge, shutdown_timeout=config.shutdown_s)
         await runner.setup()
         try:
             await web.TCPSite(runner, config.host, config.port, reuse_address=True).start()
@@ -87,6 +94,18 @@ class MasterService:
         await self._audit(AuditKind.MASTER_STARTED, {"host": config.host, "port": port, "chain": config.chain})
         _log.info("listening", extra={"fields": {"host": config.host, "port": port}})
         return port
+
+    async def prove_progress(self) -> None:
+        """Return once the event loop and the store's writer have both made a step (a transaction of nothing).
+
+        Raises:
+            StoreError: The writer answers that the database fails.
+            RuntimeError: A task of the background has ended by a mistake of ours.
+        """
+        for task in self._tasks:
+            if task.done() and not task.cancelled() and (mistake := task.exception()) is not None:
+                raise RuntimeError(f"{task.get_name()} has ended") from mistake
+        await self.context.store.write(_nothing)
 
     async def close(self) -> None:
         """Say goodbye to open streams, finish open requests, stop the tasks. Store and registry stay open."""
@@ -126,3 +145,7 @@ class MasterService:
 
     async def _audit(self, kind: AuditKind, detail: Detail) -> None:
         await self.context.store.write(lambda connection: self.context.audit.append(connection, kind, detail))
+
+
+def _nothing(_connection: Connection) -> None:
+    """A job that waits its turn behind all others."""

@@ -53,6 +53,11 @@ class HalfOpenSessions:
     def __len__(self) -> int:
         return len(self._sessions)
 
+    def change_bounds(self, most: int, most_per_address: int) -> None:
+        """From now on these bounds; what is open stays open."""
+        self._most = most
+        self._most_per_address = most_per_address
+
     def require_room(self, peer: str, now_s: float) -> None:
         """Forget what has expired, and if the table is full the oldest exchange too, so that one more fits.
 
@@ -169,6 +174,10 @@ class LiveSessions:
 
     def __len__(self) -> int:
         return len(self._by_sid)
+
+    def change_bound(self, most: int) -> None:
+        """From now on so many; what is open stays open."""
+        self._most = most
 
     def __iter__(self) -> Iterator[LiveSession]:
         return iter(list(self._by_sid.values()))

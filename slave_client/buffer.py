@@ -137,6 +137,10 @@ class Buffer:
         await self._run(self._guarded.file.close)
         self._thread.shutdown()
 
+    async def prove_progress(self) -> None:
+        """Return once the buffer's thread has made a step, behind whatever it is doing to the medium."""
+        await self._run(lambda: None)
+
     def append(self, payload: bytes, receiver: ObjectId, *, readings: int = 1) -> int:
         """Number a record and keep it for the next commit. Answers its seq.
 

@@ -81,11 +81,14 @@ def run_command(  # noqa: PLR0913 - Typer makes an option of each parameter
         "status_s": None if status_file is None else 0.5,
         "sensors": tuple(SensorConfig(*parse_sensor_text(text)) for text in sensors) if sensors else None,
     }
-    config = load_config(state_dir=state_dir, config_file=config_file, options=options)
-    if speed is not None:
-        config = _with_speed(config, speed)
+
+    def read_config() -> SlaveConfig:
+        config = load_config(state_dir=state_dir, config_file=config_file, options=options)
+        return config if speed is None else _with_speed(config, speed)
+
     files = RunFiles(ready_file, status_file)
-    if asyncio.run(run(config, files, ends_with_sensors=not stays, report=_say)):
+    ended = run(read_config(), files, ends_with_sensors=not stays, report=_say, read_config=read_config)
+    if asyncio.run(ended):
         raise typer.Exit(ExitCode.INTERRUPTED)
 
 

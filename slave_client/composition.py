@@ -1,7 +1,6 @@
 """Builds the slave's parts and runs them: what each command does once its arguments are read."""
 
 import asyncio
-import signal
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,17 +21,20 @@ from slave_client.handlers.ports import Handler
 from slave_client.inbox import Inbox
 from slave_client.joining import Joining, Offer
 from slave_client.keystore import DeviceKeys, KeyStore
+from slave_client.logs import configure_logs, log_step
 from slave_client.mailbox import Mailbox
 from slave_client.processor import preferred_aeads
 from slave_client.rotation import Rotation
 from slave_client.sending import refuse_oneself
 from slave_client.sensors.catalogue import make_sensor
 from slave_client.sensors.ports import Sensor
+from slave_client.service import SlaveService
 from slave_client.state_directory import StateDirectory
 from slave_client.status import STATUS_FILE, describe_device
 from slave_client.transport import Transport
 from system_ports.clock import SystemClock
 from system_ports.randomness import SystemRandom
+from system_ports.service_notify import ServiceNotifier
 
 Report = Callable[[str], None]
 _NEW_CODE = "The code may be used up, expired or locked: ask for a new one (vgroup device invite)."
@@ -99,48 +101,80 @@ async def join(config: SlaveConfig, pairing_text: str, *, patience_s: float, rep
                 raise
 
 
-async def run(config: SlaveConfig, files: RunFiles, *, ends_with_sensors: bool, report: Report) -> bool:
-    """Measure and deliver until stopped. Answers whether Ctrl-C was the end.
+async def run(
+    config: SlaveConfig,
+    files: RunFiles,
+    *,
+    ends_with_sensors: bool,
+    report: Report,
+    read_config: Callable[[], SlaveConfig] | None = None,
+) -> bool:
+    """Measure and deliver until stopped. Answers whether Ctrl-C was the end. SIGHUP takes ``read_config`` anew.
 
     Raises:
         VirtualGroupError: Of every kind; each says what to do.
     """
     clock, random = SystemClock(), SystemRandom()
-    sensors = await _make_sensors(config, clock, may_be_none=not ends_with_sensors)
-    handlers = _make_handlers(config, clock)
+    notifier = ServiceNotifier.from_environment()
+    if configure_logs(config.log_level):
+        report = log_step
+
+    async def open_sensors(config: SlaveConfig) -> list[Sensor]:
+        _make_handlers(config, clock)  # so that a wrong one is named before anything begins
+        return await _make_sensors(config, clock, may_be_none=not ends_with_sensors)
+
+    sensors = await open_sensors(config)
     with StateDirectory(config.state_dir) as directory:
         device = await asyncio.to_thread(_load_device, KeyStore(directory))
         if device.state.step is JoinStep.REVOKED:
             raise DeviceRevokedError("this device is revoked", remedy="Pair it as a new one with a fresh --state-dir.")
-        buffer = await _open_buffer(config, directory, device, clock, random)
-        inbox = await _open_inbox(config, device, clock, random)
-        for damage in (buffer.damage, inbox.damage):
-            if damage:
-                report(damage)
-        daemon = Daemon(
-            joining=device.joining(config, random, report),
-            make_transport=device.transport,
-            buffer=buffer,
-            mailbox=Mailbox(inbox, handlers),
-            sensors=sensors,
-            options=DaemonOptions(
-                via=config.via,
-                batch=BatchRules(config.batch_readings, config.batch_s, config.commit_s),
-                backoff_longest_s=config.backoff_longest_s,
-                status_file=files.status or config.state_dir / STATUS_FILE,
-                status_s=config.status_s,
-                ready_file=files.ready,
-                ends_with_sensors=ends_with_sensors and bool(sensors),
-            ),
-            clock=clock,
-            random=random,
+
+        def say_state(line: str) -> None:
+            notifier.status(line)
+            if report is not log_step:  # there the board's own entries are, with fields
+                report(line)
+
+        async def make_daemon(config: SlaveConfig, sensors: list[Sensor]) -> Daemon:
+            configure_logs(config.log_level)
+            device = await asyncio.to_thread(_load_device, KeyStore(directory))
+            buffer = await _open_buffer(config, directory, device, clock, random)
+            inbox = await _open_inbox(config, device, clock, random)
+            for damage in (buffer.damage, inbox.damage):
+                if damage:
+                    report(damage)
+            return Daemon(
+                joining=device.joining(config, random, report),
+                make_transport=device.transport,
+                buffer=buffer,
+                mailbox=Mailbox(inbox, _make_handlers(config, clock)),
+                sensors=sensors,
+                options=_daemon_options(config, files, ends_with_sensors=ends_with_sensors and bool(sensors)),
+                clock=clock,
+                random=random,
+                report=say_state,
+            )
+
+        service = SlaveService(
+            read_config=read_config or (lambda: config),
+            open_sensors=open_sensors,
+            make_daemon=make_daemon,
+            open_beside=lambda daemon: control_socket(config.state_dir, daemon.send),
+            notifier=notifier,
             report=report,
         )
-        stop = asyncio.Event()
-        caught = _stop_on_signals(stop)
-        async with control_socket(config.state_dir, daemon.send):
-            await daemon.run(stop)
-        return signal.SIGINT in caught
+        return await service.run(config, sensors)
+
+
+def _daemon_options(config: SlaveConfig, files: RunFiles, *, ends_with_sensors: bool) -> DaemonOptions:
+    return DaemonOptions(
+        via=config.via,
+        batch=BatchRules(config.batch_readings, config.batch_s, config.commit_s),
+        backoff_longest_s=config.backoff_longest_s,
+        status_file=files.status or config.state_dir / STATUS_FILE,
+        status_s=config.status_s,
+        ready_file=files.ready,
+        ends_with_sensors=ends_with_sensors,
+    )
 
 
 async def send(config: SlaveConfig, wish: Wish) -> Sent:
@@ -251,18 +285,3 @@ async def _make_sensors(config: SlaveConfig, clock: Clock, *, may_be_none: bool)
     for sensor in sensors:
         await sensor.check()
     return sensors
-
-
-def _stop_on_signals(stop: asyncio.Event) -> list[signal.Signals]:
-    """SIGTERM and SIGINT stop in good order; a second one stops at once. Answers a list of those that came."""
-    caught: list[signal.Signals] = []
-    loop = asyncio.get_running_loop()
-
-    def note(which: signal.Signals) -> None:
-        caught.append(which)
-        loop.remove_signal_handler(which)
-        stop.set()
-
-    for which in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(which, note, which)
-    return caught

@@ -1,38 +1,39 @@
 """Everything about the slave that its user may choose, and where it comes from."""
 
 import os
-import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, get_type_hints
+from typing import Final
 
-from group_protocol.errors import ConfigurationError, DecodingError
-from group_protocol.identifiers import ObjectId, parse_object_id
+from group_protocol.errors import ConfigurationError
+from group_protocol.identifiers import ObjectId
 from group_protocol.limits import READINGS_MAX
 from group_protocol.suites import ALLOWED_OFFERS, DEFAULT_SUITES, Suite
 from slave_client.buffered_record import BufferLimits, DropPolicy
+from slave_client.config_tables import HandlerConfig as HandlerConfig  # noqa: PLC0414 - callers find all settings here
+from slave_client.config_tables import SensorConfig as SensorConfig  # noqa: PLC0414 - as above
+from slave_client.config_tables import name_tables, read_contacts, read_handlers, read_sensors
+from system_ports.settings import (
+    Problem,
+    Rule,
+    Source,
+    broken_rules,
+    environment_source,
+    merge,
+    read_source,
+    refuse,
+    unknown_variables,
+)
 
 ENVIRONMENT_PREFIX: Final = "VGROUP_SLAVE_"
 """``VGROUP_SLAVE_VIA=data`` sets ``via``, and so on for every simple setting."""
 STATE_DIR_VARIABLE: Final = "VGROUP_SLAVE_DIR"
+CONFIG_VARIABLE: Final = "VGROUP_SLAVE_CONFIG"
+"""The settings file, ``/etc/vgroup/slave.toml`` for the service. Unset: ``slave.toml`` in the state directory."""
 CONFIG_FILE_NAME: Final = "slave.toml"
-
-
-@dataclass(frozen=True, slots=True)
-class SensorConfig:
-    """One sensor: its kind and its options as text."""
-
-    kind: str
-    options: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class HandlerConfig:
-    """What is done with messages from other slaves: a handler's kind and its options as text."""
-
-    kind: str
-    options: Mapping[str, str]
+_FIXED: Final = frozenset({"state_dir"})
+_TABLES: Final = {"sensors": read_sensors, "handlers": read_handlers, "contacts": read_contacts}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,8 @@ class SlaveConfig:
     """Longest wait between two attempts to reach the master."""
     status_s: float = 10.0
     """The status file is written at every change of state and otherwise this often."""
+    log_level: str = "INFO"
+    """DEBUG, INFO, WARNING or ERROR: the least that ``run`` writes to the journal where a service unit started it."""
 
     @property
     def buffer_limits(self) -> BufferLimits:
@@ -102,125 +105,64 @@ def load_config(
 
     Args:
         state_dir: From the command line; None for the default.
-        config_file: From the command line; None for ``slave.toml`` in the state directory, if it is there.
+        config_file: From the command line; None for ``$VGROUP_SLAVE_CONFIG``, else ``slave.toml`` in the state
+            directory, if it is there.
         options: Settings from the command line; None means not given.
         environment: None for the process's own.
 
     Raises:
-        ConfigurationError: The file cannot be read, or a setting is unknown, of the wrong kind or out of range.
+        ConfigurationError: The file cannot be read, or settings are unknown, of the wrong kind or out of range.
     """
     environment = os.environ if environment is None else environment
-    config = SlaveConfig((state_dir or default_state_dir(environment)).absolute())
-    path = config_file or config.state_dir / CONFIG_FILE_NAME
-    config = _merge(config, _read_file(path, must_exist=config_file is not None), str(path))
-    config = _merge(config, _read_environment(environment), "the environment")
-    config = _merge(config, {name: value for name, value in options.items() if value is not None}, "the options")
-    _refuse_out_of_range(config)
+    folder = (state_dir or default_state_dir(environment)).absolute()
+    if config_file is not None and not config_file.exists():
+        raise ConfigurationError(f"there is no {config_file}", remedy="Check --config.")
+    path = config_file or default_config_file(folder, environment)
+    given = {name: value for name, value in options.items() if value is not None}
+    config, problems = _read(folder, path, environment, given)
+    refuse(problems)
     return config
 
 
-def _read_file(path: Path, *, must_exist: bool) -> dict[str, object]:
-    try:
-        settings: dict[str, object] = tomllib.loads(path.read_text("utf-8"))
-    except FileNotFoundError as exc:
-        if must_exist:
-            raise ConfigurationError(f"there is no {path}", remedy="Check --config.") from exc
-        return {}
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
-        raise ConfigurationError(
-            f"{path} cannot be read: {exc}", remedy="Mend the file, or leave --config out."
-        ) from exc
-    if "sensor" in settings:
-        settings["sensors"] = tuple(SensorConfig(*it) for it in _read_tables(settings.pop("sensor"), "sensor", path))
-    if "handler" in settings:
-        settings["handlers"] = tuple(
-            HandlerConfig(*it) for it in _read_tables(settings.pop("handler"), "handler", path)
-        )
-    if "contacts" in settings:
-        settings["contacts"] = _read_contacts(settings["contacts"], path)
-    return settings
+def default_config_file(state_dir: Path, environment: Mapping[str, str]) -> Path:
+    """``$VGROUP_SLAVE_CONFIG``, else ``slave.toml`` in the state directory. It need not exist."""
+    if named := environment.get(CONFIG_VARIABLE):
+        return Path(named).expanduser().absolute()
+    return state_dir / CONFIG_FILE_NAME
 
 
-def _read_tables(tables: object, what: str, path: Path) -> Iterator[tuple[str, Mapping[str, str]]]:
-    if not isinstance(tables, list) or not all(isinstance(table, dict) and "kind" in table for table in tables):
-        raise ConfigurationError(f"{path}: each {what} is a [[{what}]] table with a kind", remedy="Mend the file.")
-    for table in tables:
-        yield str(table["kind"]), {name: _as_text(value) for name, value in table.items() if name != "kind"}
+def find_problems(path: Path, environment: Mapping[str, str]) -> list[Problem]:
+    """All that is wrong with this file and with the environment beside it."""
+    _, problems = _read(default_state_dir(environment).absolute(), path, environment, {})
+    others = (STATE_DIR_VARIABLE, CONFIG_VARIABLE)
+    return problems + unknown_variables(SlaveConfig, ENVIRONMENT_PREFIX, environment, others)
 
 
-def _read_contacts(table: object, path: Path) -> tuple[tuple[str, ObjectId], ...]:
-    try:
-        if isinstance(table, dict):
-            return tuple((name, parse_object_id(bytes.fromhex(oid))) for name, oid in table.items())
-    except (TypeError, ValueError, DecodingError):
-        pass
-    raise ConfigurationError(f"{path}: [contacts] holds name = oid (32 hex digits)", remedy="Mend the file.")
+def _read(
+    folder: Path, path: Path, environment: Mapping[str, str], options: Mapping[str, object]
+) -> tuple[SlaveConfig, list[Problem]]:
+    file, unreadable = read_source(path)
+    variables = environment_source(SlaveConfig, ENVIRONMENT_PREFIX, {*_FIXED, *_TABLES}, environment)
+    sources = (name_tables(file), variables, Source("the options", options))
+    config, origins, wrong = merge(SlaveConfig(folder), sources, _FIXED, _TABLES)
+    return config, [*unreadable, *wrong, *broken_rules(_rules(config), config, origins)]
 
 
-def _as_text(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return str(value)
-
-
-def _read_environment(environment: Mapping[str, str]) -> dict[str, object]:
-    names = {setting.name for setting in fields(SlaveConfig)} - {"state_dir", "sensors", "handlers", "contacts"}
-    variables = {name: ENVIRONMENT_PREFIX + name.upper() for name in names}
-    return {name: environment[variable] for name, variable in variables.items() if variable in environment}
-
-
-def _merge(config: SlaveConfig, settings: Mapping[str, object], source: str) -> SlaveConfig:
-    kinds = get_type_hints(SlaveConfig)
-    for name, value in settings.items():
-        if name not in kinds or name == "state_dir":
-            raise ConfigurationError(f"{source}: there is no setting {name!r}", remedy="Check its spelling.")
-        try:
-            config = _with_setting(config, name, value)
-        except (TypeError, ValueError) as exc:
-            raise ConfigurationError(f"{source}: {name} cannot be {value!r}", remedy="Check its kind.") from exc
-    return config
-
-
-def _with_setting(config: SlaveConfig, name: str, value: object) -> SlaveConfig:
-    match name:
-        case "sensors" | "handlers" | "contacts" if isinstance(value, tuple):
-            tables: dict[str, tuple[object, ...]] = {name: value}
-            return replace(config, **tables)  # type: ignore[arg-type] # one of the three, read above
-        case "via" if isinstance(value, str):
-            return replace(config, via=value)
-        case "buffer_when_full" if isinstance(value, str):
-            return replace(config, buffer_when_full=value)
-        case "suites" if isinstance(value, str | list | tuple):
-            names = value.replace(",", " ").split() if isinstance(value, str) else value
-            return replace(config, suites=tuple(Suite(str(item)) for item in names))
-        case "batch_readings" | "inbox_max" if isinstance(value, int | str) and not isinstance(value, bool):
-            whole: dict[str, int] = {name: int(value)}
-            return replace(config, **whole)  # type: ignore[arg-type] # one of the two
-        case (
-            "sensors" | "handlers" | "contacts" | "via" | "suites" | "buffer_when_full" | "batch_readings" | "inbox_max"
-        ):
-            raise TypeError(name)
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise TypeError(name)
-    number: dict[str, float] = {name: float(value)}
-    return replace(config, **number)  # type: ignore[arg-type] # what is left are the settings that are numbers
-
-
-def _refuse_out_of_range(config: SlaveConfig) -> None:
-    checks = {
-        "via": config.via in ("stream", "data"),
-        "suites": config.suites in ALLOWED_OFFERS,
-        "batch_readings": 1 <= config.batch_readings <= READINGS_MAX,
-        "batch_s": 0 <= config.batch_s <= 3_600,
-        "commit_s": 0 <= config.commit_s <= 3_600,
-        "buffer_max_mb": 0.1 <= config.buffer_max_mb <= 1_000_000,
-        "buffer_max_hours": 0 < config.buffer_max_hours <= 1_000_000,
-        "buffer_when_full": config.buffer_when_full in tuple(DropPolicy),
-        "buffer_keep_hours": 0 <= config.buffer_keep_hours <= 1_000_000,
-        "inbox_max": 1 <= config.inbox_max <= 10_000_000,
-        "backoff_longest_s": 0.5 <= config.backoff_longest_s <= 3_600,
-        "status_s": 0.1 <= config.status_s <= 3_600,
-    }
-    for name, is_good in checks.items():
-        if not is_good:
-            raise ConfigurationError(f"{name} cannot be {getattr(config, name)!r}", remedy="See docs/slave.md.")
+def _rules(config: SlaveConfig) -> Iterator[Rule]:
+    yield Rule("via", config.via in ("stream", "data"), "stream or data")
+    yield Rule("suites", config.suites in ALLOWED_OFFERS, 'one of ["H1", "E1"], ["H1"], ["E1"], ["R1"]')
+    yield Rule("log_level", config.log_level in {"DEBUG", "INFO", "WARNING", "ERROR"}, "DEBUG, INFO, WARNING or ERROR")
+    policies = tuple(DropPolicy)
+    yield Rule("buffer_when_full", config.buffer_when_full in policies, " or ".join(policies))
+    yield Rule("buffer_max_hours", 0 < config.buffer_max_hours <= 1_000_000, "above 0, at most 1000000")
+    for name, least, most in (
+        ("batch_readings", 1, READINGS_MAX),
+        ("batch_s", 0, 3_600),
+        ("inbox_max", 1, 10_000_000),
+        ("commit_s", 0, 3_600),
+        ("buffer_max_mb", 0.1, 1_000_000),
+        ("buffer_keep_hours", 0, 1_000_000),
+        ("backoff_longest_s", 0.5, 3_600),
+        ("status_s", 0.1, 3_600),
+    ):
+        yield Rule(name, least <= getattr(config, name) <= most, f"from {least} to {most}")

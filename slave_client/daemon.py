@@ -143,6 +143,10 @@ class Daemon:
         place = self._joining.state.enrolment
         return place.oid if place else None
 
+    async def prove_progress(self) -> None:
+        """Return once the event loop and the buffer's writer have both made a step."""
+        await self._buffer.prove_progress()
+
     async def _finish_recordings(self, ends: set[asyncio.Task[None] | asyncio.Task[bool]]) -> None:
         """The recordings are over: end the session when all is delivered, however long the master is away."""
         self._batcher.end_batch()

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import logging
 import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -20,6 +21,10 @@ from system_ports.private_files import replace_private_file
 STATUS_FILE = "status.json"
 STATUS_VERSION = 1
 _ERROR_MAX_CHARACTERS = 300
+_LEVELS = {State.BACKING_OFF: logging.WARNING, State.REVOKED: logging.ERROR}
+"""How loud the log is about a state; about others at INFO."""
+
+_log = logging.getLogger("vgroup.slave")
 
 
 @dataclass(slots=True)
@@ -63,6 +68,7 @@ class StatusBoard:
         self.since_unix_s = self.clock.now_unix_s()
         self.changed.set()
         why = f": {self.last_error}" if self.state is State.BACKING_OFF else ""
+        _log.log(_LEVELS.get(self.state, logging.INFO), f"{self.state}{why}", extra={"fields": {"state": self.state}})
         self.report(f"{self.state}{why}")
 
     def note_ack(self, ack: Ack) -> None:
@@ -72,8 +78,12 @@ class StatusBoard:
 
     def note_error(self, error: VirtualGroupError) -> None:
         """Something went wrong; what a peer may have written in it is cut short."""
+        is_news = str(error)[:_ERROR_MAX_CHARACTERS] != self.last_error
         self.last_error = str(error)[:_ERROR_MAX_CHARACTERS]
         self.last_error_remedy = error.remedy[:_ERROR_MAX_CHARACTERS]
+        if is_news:
+            fields = {"error": self.last_error, "remedy": self.last_error_remedy}
+            _log.warning("something went wrong", extra={"fields": fields})
         self.last_error_unix_s = self.clock.now_unix_s()
         self.changed.set()
 

@@ -72,6 +72,11 @@ class ConnectionBounds:
         self._most_per_address = most_per_address
         self._per_site: Counter[str] = Counter()
 
+    def change(self, most: int, most_per_address: int) -> None:
+        """From now on these bounds; what is open stays open."""
+        self._most = most
+        self._most_per_address = most_per_address
+
     def admit(self, site: str) -> bool:
         """Count a connection in, if it fits."""
         if self._per_site.total() >= self._most or self._per_site[site] >= self._most_per_address:

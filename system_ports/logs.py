@@ -1,4 +1,4 @@
-"""Structured logs: one line an entry, key=value or JSON, on stderr.
+"""Structured logs: one line an entry, key=value or JSON, on stderr; or entries with fields in the journal.
 
 Entries carry their values in ``extra={"fields": {…}}``; the message is a fixed text of ours. Secrets never get here:
 keys, codes and tokens do not print, and text from a peer passes :func:`master_api.refusal_log.safe_text`.
@@ -9,6 +9,8 @@ import logging
 import sys
 from datetime import UTC, datetime
 from typing import Any
+
+from system_ports.journal import JournalHandler, writes_to_journal
 
 
 class TextFormatter(logging.Formatter):
@@ -37,10 +39,20 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(entry | _fields(record), default=str)
 
 
-def configure_logs(log_format: str, log_level: str) -> None:
-    """Send everything to stderr in one of the two formats."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
+def configure_logs(log_format: str, log_level: str, program: str = "vgroup") -> None:
+    """Send everything to stderr in one of the two formats; text to the journal with its fields, where stderr is one.
+
+    Args:
+        log_format: text or json.
+        log_level: The least that is said.
+        program: What the journal shows as the program's name.
+    """
+    handler: logging.Handler
+    if log_format == "text" and writes_to_journal():
+        handler = JournalHandler(program)
+    else:
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
     logging.basicConfig(level=log_level, handlers=[handler], force=True)
     logging.getLogger("asyncio").setLevel(logging.WARNING)
     # aiohttp logs what it cannot parse, with the peer's bytes; the edge logs the same event without them.

@@ -51,6 +51,12 @@ class HandshakeLimiter:
         self._overall = TokenBucket(overall, now_s)
         self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
 
+    def change_rates(self, per_address: Rate, overall: Rate, now_s: float) -> None:
+        """From now on these rates. Every bucket begins full."""
+        self._per_address = per_address
+        self._overall = TokenBucket(overall, now_s)
+        self._buckets.clear()
+
     def admit(self, peer: str, now_s: float) -> None:
         """Count one handshake message from this address.
 

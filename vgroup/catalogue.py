@@ -87,6 +87,7 @@ GROUPS: Final = (
     CommandGroup(
         "chain", "Deploy the contract and look at the chain.", "chain_gateway.cli", "app", "gateway", _GATEWAY_NEEDS
     ),
+    CommandGroup("config", "Check settings files.", "vgroup.config_command", "app", "", ()),
     CommandGroup(
         "measure",
         "Repeat the paper's experiments on this machine, beside its own figures.",

@@ -78,9 +78,12 @@ def run_command(  # noqa: PLR0913 - Typer makes an option of each parameter
     }
     from master_api.composition import open_key, run_master  # noqa: PLC0415 - the chain takes a second to import
 
-    config = load_config(data_dir, options=options)
+    def read_config() -> MasterConfig:
+        return load_config(data_dir, options=options)
+
+    config = read_config()
     key = open_key(config, ask_passphrase)
-    run(run_master(config, key, ready_file=ready_file))
+    run(run_master(config, key, ready_file=ready_file, read_config=read_config))
 
 
 @master_app.command("status")

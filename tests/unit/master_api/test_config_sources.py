@@ -64,7 +64,7 @@ def test_bad_setting_in_the_file_is_refused_with_its_source(tmp_path: Path, line
 
 def test_message_names_file_and_setting(tmp_path: Path) -> None:
     (tmp_path / "master.toml").write_text("prot = 3000\n")
-    with pytest.raises(ConfigurationError, match=r"master\.toml: there is no setting 'prot'"):
+    with pytest.raises(ConfigurationError, match=r"master\.toml:1: there is no setting 'prot'"):
         load_config(tmp_path, {})
 
 
