@@ -20,6 +20,7 @@ from slave_client.handlers.catalogue import make_handler
 from slave_client.handlers.ports import Handler
 from slave_client.inbox import Inbox
 from slave_client.joining import Joining, Offer
+from slave_client.key_sealing import find_sealer
 from slave_client.keystore import DeviceKeys, KeyStore
 from slave_client.logs import configure_logs, log_step
 from slave_client.mailbox import Mailbox
@@ -79,7 +80,7 @@ async def join(config: SlaveConfig, pairing_text: str, *, patience_s: float, rep
     pairing = parse_pairing_string(pairing_text)
     clock, random = SystemClock(), SystemRandom()
     with StateDirectory(config.state_dir) as directory:
-        device = await asyncio.to_thread(_take_pairing, KeyStore(directory), pairing, random)
+        device = await asyncio.to_thread(_take_pairing, KeyStore(directory, find_sealer(random)), pairing, random)
         joining = device.joining(config, random, report)
         report(f"paired with master 0x{device.state.master.hex()} at {device.state.host}:{device.state.port}")
         backoff = Backoff(random, longest_s=10.0)
@@ -125,7 +126,7 @@ async def run(
 
     sensors = await open_sensors(config)
     with StateDirectory(config.state_dir) as directory:
-        device = await asyncio.to_thread(_load_device, KeyStore(directory))
+        device = await asyncio.to_thread(_load_device, KeyStore(directory, find_sealer(random)))
         if device.state.step is JoinStep.REVOKED:
             raise DeviceRevokedError("this device is revoked", remedy="Pair it as a new one with a fresh --state-dir.")
 
@@ -136,7 +137,7 @@ async def run(
 
         async def make_daemon(config: SlaveConfig, sensors: list[Sensor]) -> Daemon:
             configure_logs(config.log_level)
-            device = await asyncio.to_thread(_load_device, KeyStore(directory))
+            device = await asyncio.to_thread(_load_device, KeyStore(directory, find_sealer(random)))
             buffer = await _open_buffer(config, directory, device, clock, random)
             inbox = await _open_inbox(config, device, clock, random)
             for damage in (buffer.damage, inbox.damage):
@@ -205,7 +206,7 @@ async def rotate(config: SlaveConfig, *, report: Report) -> dict[str, object]:
     """Change the device's key. Answers the device as JSON fields. Raises VirtualGroupError of every kind."""
     clock, random = SystemClock(), SystemRandom()
     with StateDirectory(config.state_dir) as directory:
-        device = await asyncio.to_thread(_load_device, KeyStore(directory))
+        device = await asyncio.to_thread(_load_device, KeyStore(directory, find_sealer(random)))
         joining = device.joining(config, random, report)
         buffer = await _open_buffer(config, directory, device, clock, random)
         try:

@@ -5,6 +5,8 @@ Three files in the state directory, each a JSON object with a checksum over its 
 - ``device.json``: the signing key and the storage secret. Written once, and again when a rotation has succeeded.
 - ``candidate.json``: the next signing key while a rotation is under way (``docs/protocol.md`` §7.1).
 - ``state.json``: how far joining has come (:class:`DeviceState`).
+
+The first two are sealed where the machine has a secret for it (:mod:`slave_client.key_sealing`).
 """
 
 import hashlib
@@ -16,11 +18,13 @@ from group_protocol.errors import ConfigurationError, DecodingError
 from group_protocol.ports import Random
 from slave_client.device_state import DeviceState
 from slave_client.errors import KeyStoreError
+from slave_client.key_sealing import KeySealer, open_fields
 from slave_client.state_directory import StateDirectory, damage_remedy
 
 _DEVICE = "device.json"
 _CANDIDATE = "candidate.json"
 _STATE = "state.json"
+_SECRET_FILES = frozenset({_DEVICE, _CANDIDATE})
 _SECRET_BYTES = 32
 _VERSION = 1
 
@@ -53,10 +57,16 @@ class CandidateKey:
 
 
 class KeyStore:
-    """Loads and replaces the files. Every method is blocking and short; call it off the event loop."""
+    """Loads and replaces the files. Every method is blocking and short; call it off the event loop.
 
-    def __init__(self, directory: StateDirectory) -> None:
+    Args:
+        directory: Where they are.
+        sealer: Seals the keys; None leaves them to the mode of their files.
+    """
+
+    def __init__(self, directory: StateDirectory, sealer: KeySealer | None = None) -> None:
         self._directory = directory
+        self._sealer = sealer
 
     def load_keys(self) -> DeviceKeys | None:
         """The device's keys, or None before the first join. Raises KeyStoreError for a damaged file."""
@@ -123,6 +133,8 @@ class KeyStore:
         self._store(_CANDIDATE, {"secret": candidate.signing.secret.hex(), "was_asked": candidate.was_asked})
 
     def _store(self, name: str, fields: dict[str, object]) -> None:
+        if self._sealer is not None and name in _SECRET_FILES:
+            fields = self._sealer.seal(name, fields)
         checked = {"version": _VERSION, **fields}
         self._directory.replace(name, json.dumps({**checked, "check": _checksum(checked)}, indent=1).encode() + b"\n")
 
@@ -141,7 +153,10 @@ class KeyStore:
                 f"{self._directory.path / name} comes from another version of this program",
                 remedy="Use that version, or pair anew.",
             )
-        return fields
+        try:
+            return open_fields(self._sealer, self._directory.path / name, fields)
+        except (KeyError, ValueError) as exc:
+            raise self._damaged(name) from exc
 
     def _secret(self, name: str, fields: dict[str, object], member: str) -> bytes:
         try:
