@@ -39,7 +39,7 @@ PINNED = re.compile(r"^[a-z0-9][a-z0-9._-]*==\S+", re.IGNORECASE)
 EXTRAS_OF = {
     "group_protocol": ["fast"],
     "slave_client": ["slave"],
-    "system_ports": [],
+    "system_ports": ["gateway"],  # aiohttp, for the server under every edge; a device loads it by itself
     "chain_gateway": ["gateway"],
     "master_api": ["master", "fast"],
     "contracts": ["build"],
