@@ -1,5 +1,6 @@
 """``vgroup chain up``, ``down``, ``status --dir``: the commands of a network in a folder."""
 
+import itertools
 import json
 import os
 from collections.abc import Iterator
@@ -16,8 +17,11 @@ from chain_gateway.network.geth import find_geth
 from chain_gateway.network.health import NetworkHealth
 from chain_gateway.network.layout import NetworkLayout, is_network
 from chain_gateway.network.lifecycle import HTTP_PORT, LOOPBACK, P2P_PORT, ChainNetwork, NewNetwork, Tell
+from chain_gateway.network.signers import add_signer, fetch_signers, propose, remove_signer
 from chain_gateway.network.tables import health_table
+from group_protocol.errors import ConfigurationError, DecodingError
 from group_protocol.exit_codes import ExitCode
+from group_protocol.identifiers import Address, parse_address
 
 SIGNERS: Final = 3
 
@@ -48,6 +52,9 @@ def add_network_commands(app: typer.Typer) -> None:
     """Put the commands into ``vgroup chain``."""
     app.command("up")(up_command)
     app.command("down")(down_command)
+    app.command("add-signer")(add_signer_command)
+    app.command("remove-signer")(remove_signer_command)
+    app.command("vote")(vote_command)
 
 
 def up_command(  # noqa: PLR0913 - one for each option
@@ -102,6 +109,65 @@ def down_command(*, directory: Directory = None, node: Nodes = None) -> None:
     for name in killed:
         typer.echo(f"{name} did not stop in time and was killed.", err=True)
     typer.echo("The network is down." if not node else f"Down: {', '.join(node)}.")
+
+
+def add_signer_command(
+    *,
+    directory: Directory = None,
+    name: Annotated[str | None, typer.Option(help="The node's name. Else node-N with the next number.")] = None,
+    geth: GethPath = None,
+    verbosity: Verbosity = 2,
+    as_json: AsJson = False,
+) -> None:
+    """Make one more node here, have the signers vote for it, and wait until it seals."""
+    network = ChainNetwork.open(network_directory(directory))
+    program = find_geth(geth)
+    with progress() as tell:
+        chosen = name or next_name(network.layout)
+        network = add_signer(network, chosen, program, verbosity=verbosity, tell=tell)
+        health = network.health()
+    show_health(network.layout, health, as_json=as_json)
+
+
+def remove_signer_command(
+    *, directory: Directory = None, name: Annotated[str, typer.Argument(help="The node's name.")]
+) -> None:
+    """Have the signers vote a node out, stop it, and forget it. Its folder stays."""
+    network = ChainNetwork.open(network_directory(directory))
+    with progress() as tell:
+        remove_signer(network, name, tell=tell)
+    typer.echo(
+        f"{name} is no signer any more and was stopped. Its keys are still in {network.layout.directory / name}."
+    )
+
+
+def vote_command(
+    *,
+    directory: Directory = None,
+    account: Annotated[str, typer.Argument(help="Account of a node on another machine, as 0x and 40 hex digits.")],
+    is_let_in: Annotated[bool, typer.Option("--in/--out", help="Whether it may seal.")] = True,
+) -> None:
+    """Have the signers here vote for or against an account; more than half of all signers have to."""
+    layout = ChainNetwork.open(network_directory(directory)).layout
+    voters = propose(layout, parse_account(account), is_let_in=is_let_in)
+    typer.echo(f"{voters} nodes vote {'for' if is_let_in else 'against'} {account} in the next block that each seals.")
+    typer.echo("The vote is forgotten when a node restarts. See it through: vgroup chain status --dir … --json")
+
+
+def parse_account(text: str) -> Address:
+    """An account from the command line. Raises ConfigurationError."""
+    try:
+        return parse_address(bytes.fromhex(text.removeprefix("0x")))
+    except (ValueError, DecodingError) as exc:
+        raise ConfigurationError(f"{text!r} is no account", remedy="It is 0x and 40 hex digits.") from exc
+
+
+def next_name(layout: NetworkLayout) -> str:
+    """node-N: a node that was made and is no signer yet, or else the lowest number that neither node nor folder has."""
+    signers = fetch_signers(layout)
+    unfinished = next((card.name for card in layout.nodes if card.account not in signers), None)
+    numbers = (f"node-{number}" for number in itertools.count(1))
+    return unfinished or next(name for name in numbers if not (layout.directory / name).exists())
 
 
 def show_network_status(directory: Path, *, as_json: bool) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from chain_gateway.network.errors import NodeRefused, NodeSilent
+from chain_gateway.network.layout import NodeFolder
 
 ANSWER_TIMEOUT_S: Final = 5.0
 _CHUNK_BYTES: Final = 65_536
@@ -33,6 +34,14 @@ def ask_node(socket_path: Path, method: str, *params: object, timeout_s: float =
         reason = error.get("message") if isinstance(error, dict) else "no result"
         raise NodeRefused(f"the node behind {socket_path} answered {method} with: {reason}")
     return answer["result"]
+
+
+def answers(folder: NodeFolder) -> bool:
+    """Whether a node answers at all."""
+    try:
+        return bool(ask_node(folder.socket, "eth_chainId"))
+    except (NodeSilent, NodeRefused):
+        return False
 
 
 def _read_line(connection: socket.socket) -> bytes:

@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from chain_gateway.network.errors import NetworkFolderRefused, NodeFailed, NodeRefused, NodeSilent
+from chain_gateway.network.errors import NetworkFolderRefused, NodeFailed
 from chain_gateway.network.genesis import CHAIN_ID, PERIOD_S, clique_genesis
 from chain_gateway.network.health import NetworkHealth, fetch_health
-from chain_gateway.network.ipc import ask_node
+from chain_gateway.network.ipc import answers
 from chain_gateway.network.layout import NetworkLayout, NodeCard, NodeFolder, is_network
 from chain_gateway.network.node_files import make_node_keys, make_relayer_key, write_start_files
 from chain_gateway.network.ports import choose_ports, require_free
@@ -33,7 +33,7 @@ Tell = Callable[[str], None]
 """Takes a line that says how far we are."""
 
 
-def _tell_nobody(_: str) -> None:
+def tell_nobody(_: str) -> None:
     """Progress for which nobody waits."""
 
 
@@ -108,7 +108,7 @@ class ChainNetwork:
         """How it is now."""
         return fetch_health(self.layout)
 
-    def start(self, geth: Path, *, names: Sequence[str] = (), verbosity: int = 2, tell: Tell = _tell_nobody) -> None:
+    def start(self, geth: Path, *, names: Sequence[str] = (), verbosity: int = 2, tell: Tell = tell_nobody) -> None:
         """Start the nodes that do not run, all of them or those named, and wait until they answer.
 
         Raises:
@@ -127,7 +127,7 @@ class ChainNetwork:
                 tell(f"waiting for {card.name}")
                 self._wait_for_answer(card, started[card.name])
 
-    def wait_until_well(self, timeout_s: float = START_TIMEOUT_S, tell: Tell = _tell_nobody) -> NetworkHealth:
+    def wait_until_well(self, timeout_s: float = START_TIMEOUT_S, tell: Tell = tell_nobody) -> NetworkHealth:
         """Wait until every node sees the others and blocks are sealed; how the network is then.
 
         Raises:
@@ -172,7 +172,7 @@ class ChainNetwork:
     def _wait_for_answer(self, card: NodeCard, process: "subprocess.Popen[bytes]") -> None:
         folder = self.layout.folder(card)
         ends_at = time.monotonic() + START_TIMEOUT_S
-        while not _answers(folder):
+        while not answers(folder):
             status = process.poll()
             if status is not None:
                 folder.pid_file.unlink(missing_ok=True)
@@ -202,13 +202,6 @@ def _make_nodes(layout: NetworkLayout, wanted: NewNetwork, random: Random) -> It
     for name, host, p2p_port, http_port in zip(names, hosts, p2p_ports, http_ports, strict=True):
         account, enode_key = make_node_keys(NodeFolder(layout.directory / name), random)
         yield NodeCard(name, account, enode_key, host, p2p_port, wanted.http_host, http_port)
-
-
-def _answers(folder: NodeFolder) -> bool:
-    try:
-        return bool(ask_node(folder.socket, "eth_chainId"))
-    except (NodeSilent, NodeRefused):
-        return False
 
 
 def _lock(descriptor: int, directory: Path) -> None:
