@@ -54,9 +54,10 @@ SEED ?= 1
 kill-test: dev ## SIGKILL at random instants under load; nothing may be lost (KILLS=1000 SEED=7; about 2 s a kill)
 	@KILLS=$(KILLS) SEED=$(SEED) $(PY) -m pytest -s tests/kills $(PYTEST_ARGS)
 
+# Four at a time: they wait for blocks more than they work.
 .PHONY: test-network
 test-network: dev $(if $(VGROUP_GETH),,geth) ## run the tests that need geth (VGROUP_GETH=/path/to/geth for one of yours)
-	@VGROUP_GETH="$(VGROUP_GETH)" $(PY) -m pytest tests/network $(PYTEST_ARGS)
+	@VGROUP_GETH="$(VGROUP_GETH)" $(PY) -m pytest tests/network -n 4 $(PYTEST_ARGS)
 
 .PHONY: geth
 geth: $(VENV)/.made ## build geth 1.13.15, the last that seals Clique, from source (needs Go; 3 minutes)

@@ -23,19 +23,19 @@ pytestmark = [pytest.mark.geth, pytest.mark.network, pytest.mark.processes]
 class NetworkFactory:
     """A contract of its own for each directory, all on one network."""
 
-    network: ChainNetwork
+    url: str
+    relayer_key: Path
 
     @asynccontextmanager
     async def open(self, directory: Path) -> AsyncIterator[GroupRegistry]:
-        layout = self.network.layout
-        config = GatewayConfig(directory, url=layout.nodes[0].url, relayer_key_file=layout.relayer_key(0))
+        config = GatewayConfig(directory, url=self.url, relayer_key_file=self.relayer_key)
         async with open_registry(config, time.time, deploy_if_missing=True) as registry:
             yield registry
 
 
 @pytest.fixture(scope="module")
-def registry_factory(chain_network: ChainNetwork) -> NetworkFactory:
-    return NetworkFactory(chain_network)
+def registry_factory(chain_network: ChainNetwork, relayer_key: Path) -> NetworkFactory:
+    return NetworkFactory(chain_network.layout.nodes[0].url, relayer_key)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
