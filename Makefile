@@ -130,6 +130,10 @@ ci: ## everything that .ci/run does
 bench: dev ## measure speed and load beside their targets, 4 minutes on a quiet machine (ARGS="speed --quick")
 	@$(PY) -m benchmarks $(ARGS)
 
+.PHONY: crowd
+crowd: dev ## a thousand devices associate at once, on the embedded chain and on anvil (CROWD=1000)
+	@CROWD=$${CROWD:-1000} $(PY) -m pytest -s --timeout 600 tests/integration/test_crowd.py $(PYTEST_ARGS)
+
 # ---- making things ----
 
 .PHONY: wheel

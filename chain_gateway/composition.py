@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,9 +12,11 @@ from aiohttp import ClientTimeout
 from eth_account.signers.local import LocalAccount
 from web3 import AsyncWeb3
 
-from chain_gateway.config import EMBEDDED_CHAIN_ID, GatewayConfig
+from chain_gateway.acts import BATCH_GAS_LIMIT, BATCH_ITEM_GAS_LIMIT
+from chain_gateway.config import EMBEDDED_CHAIN_ID, BatchTerms, GatewayConfig
 from chain_gateway.contract_abi import ContractAbi
-from chain_gateway.deployment import Deployment, check_contract, deploy_contract, read_deployment, write_deployment
+from chain_gateway.contract_check import check_contract
+from chain_gateway.deployment import Deployment, deploy_contract, read_deployment, write_deployment
 from chain_gateway.embedded import open_embedded_chain
 from chain_gateway.embedded.lock import DirectoryLock
 from chain_gateway.events import EventDecoder
@@ -23,10 +25,12 @@ from chain_gateway.node import ChainNode
 from chain_gateway.node_provider import NodeProvider
 from chain_gateway.private_files import read_relayer
 from chain_gateway.registry import Web3Registry
+from chain_gateway.relayer_pool import RelayerPool
 from chain_gateway.replica import EventReplica
 from chain_gateway.sender import TransactionSender
 from contracts import load_artifact
 from group_protocol.errors import ConfigurationError
+from group_protocol.limits import ASSOCIATION_BATCH_MAX
 from group_protocol.ports import RegistryIdentity
 
 EMBEDDED_DIRECTORY = "chain"
@@ -42,10 +46,10 @@ Now = Callable[[], float]
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """A chain that answers, and the account to send from."""
+    """A chain that answers, and the accounts to send from."""
 
     node: ChainNode
-    sender: TransactionSender
+    sender: RelayerPool
     chain_id: int
 
 
@@ -90,16 +94,28 @@ async def follow_contract(
     )
     try:
         await replica.start()
-        yield Web3Registry(
+        registry = Web3Registry(
             node=connection.node,
             artifact=artifact,
             abi=abi,
             identity=deployment.identity,
             sender=connection.sender,
             replica=replica,
+            batches=await _fitting_blocks(config.batches, connection.node),
         )
+        try:
+            yield registry
+        finally:
+            await registry.close()
     finally:
         await replica.close()
+
+
+async def _fitting_blocks(terms: BatchTerms, node: ChainNode) -> BatchTerms:
+    """Batches of which each fits into one block of this chain, with room left for others' transactions."""
+    gas_limit = (await node.fetch_head()).gas_limit
+    fitting = (gas_limit * 3 // 4 - BATCH_GAS_LIMIT) // BATCH_ITEM_GAS_LIMIT
+    return replace(terms, size=max(1, min(terms.size, fitting, ASSOCIATION_BATCH_MAX)))
 
 
 async def deploy(config: GatewayConfig, now_unix_s: Now) -> tuple[Deployment, int]:
@@ -146,7 +162,7 @@ async def open_connection(config: GatewayConfig, now_unix_s: Now) -> AsyncIterat
         lock = await asyncio.to_thread(_lock_directory, config.directory)
         stack.callback(lock.release)
         open_node = _open_embedded if config.url is None else _open_by_url
-        web3, account = await open_node(config, now_unix_s, stack)
+        web3, accounts = await open_node(config, now_unix_s, stack)
         node = ChainNode(web3, request_timeout_s=config.request_timeout_s, requests_at_once=config.requests_at_once)
         chain_id = await node.fetch_chain_id()
         if config.chain_id not in (None, chain_id):
@@ -155,12 +171,17 @@ async def open_connection(config: GatewayConfig, now_unix_s: Now) -> AsyncIterat
             )
         journal = await TransactionJournal.open(config.directory / JOURNAL_FILE)
         stack.push_async_callback(journal.close)
-        sender = TransactionSender(
-            node, account, chain_id, config.sender, journal=journal, confirmations=config.confirmations
+        pool = RelayerPool(
+            [
+                TransactionSender(
+                    node, account, chain_id, config.sender, journal=journal, confirmations=config.confirmations
+                )
+                for account in accounts
+            ]
         )
-        stack.push_async_callback(sender.close)
-        await sender.start()
-        yield Connection(node, sender, chain_id)
+        stack.push_async_callback(pool.close)
+        await pool.start()
+        yield Connection(node, pool, chain_id)
 
 
 def _lock_directory(directory: Path) -> DirectoryLock:
@@ -171,7 +192,7 @@ def _lock_directory(directory: Path) -> DirectoryLock:
 
 async def _open_embedded(
     config: GatewayConfig, now_unix_s: Now, stack: AsyncExitStack
-) -> tuple[AsyncWeb3[Any], LocalAccount]:
+) -> tuple[AsyncWeb3[Any], list[LocalAccount]]:
     chain = await asyncio.to_thread(
         open_embedded_chain,
         config.directory / EMBEDDED_DIRECTORY,
@@ -179,19 +200,23 @@ async def _open_embedded(
         now_unix_s=lambda: int(now_unix_s()),
     )
     stack.push_async_callback(asyncio.to_thread, chain.close)
-    return AsyncWeb3(chain.provider), chain.relayer
+    # One is enough: the chain mines whatever waits at once, in one thread.
+    return AsyncWeb3(chain.provider), [chain.relayer]
 
 
-async def _open_by_url(config: GatewayConfig, _: Now, stack: AsyncExitStack) -> tuple[AsyncWeb3[Any], LocalAccount]:
+async def _open_by_url(
+    config: GatewayConfig, _: Now, stack: AsyncExitStack
+) -> tuple[AsyncWeb3[Any], list[LocalAccount]]:
     if urlsplit(config.url or "").scheme not in ("http", "https"):
         raise ConfigurationError("the chain's URL is no http or https URL", remedy="For instance http://127.0.0.1:8545")
     key_file = config.relayer_key_file or config.directory / RELAYER_KEY_FILE
-    account = await asyncio.to_thread(read_relayer, key_file)
+    key_files = (key_file, *config.more_relayer_key_files)
+    accounts = await asyncio.to_thread(lambda: [read_relayer(path) for path in key_files])
     timeout = ClientTimeout(total=config.request_timeout_s)
     # No retries in there: what may be asked again, and when, is decided by those who ask.
     provider = NodeProvider(config.url, {"timeout": timeout}, exception_retry_configuration=None)
     stack.push_async_callback(provider.disconnect)
-    return AsyncWeb3(provider), account
+    return AsyncWeb3(provider), accounts
 
 
 async def _find_deployment(config: GatewayConfig, connection: Connection, *, deploy_if_missing: bool) -> Deployment:

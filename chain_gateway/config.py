@@ -57,6 +57,20 @@ class ReplicaTimes:
 
 
 @dataclass(frozen=True, slots=True)
+class BatchTerms:
+    """When associations that arrive together go into one transaction (``docs/adr/0021-association-batches.md``)."""
+
+    window_s: float = 0.05
+    """While another batch is under way, an association waits at most this long for company. A lone one never waits."""
+
+    size: int = 50
+    """Associations in one transaction: 4.56 million gas at the most, what a block of 8 million has room for."""
+
+    at_once: int = 8
+    """Batches that may be under way together."""
+
+
+@dataclass(frozen=True, slots=True)
 class GatewayConfig:
     """Which chain, which contract, which account, and where the gateway keeps its files."""
 
@@ -89,5 +103,9 @@ class GatewayConfig:
     requests_at_once: int = 32
     """JSON-RPC requests that the node gets side by side; more wait for their turn."""
 
+    more_relayer_key_files: tuple[Path, ...] = ()
+    """Further accounts on a chain by URL, which send beside the first: key files like ``relayer_key_file``."""
+
+    batches: BatchTerms = field(default_factory=BatchTerms)
     sender: SenderTimes = field(default_factory=SenderTimes)
     replica: ReplicaTimes = field(default_factory=ReplicaTimes)

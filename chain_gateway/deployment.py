@@ -4,20 +4,18 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from chain_gateway.contract_check import check_contract
 from chain_gateway.node import ChainNode
+from chain_gateway.relayer_pool import RelayerPool
 from chain_gateway.sender import TransactionSender
 from contracts import ContractArtifact
 from group_protocol.errors import ConfigurationError, DecodingError, RegistryInconsistent
 from group_protocol.identifiers import Address, parse_address
 from group_protocol.ports import RegistryIdentity
-from group_protocol.typed_data import TypedDataDomain
 from system_ports.private_files import replace_private_file
 
 DEPLOY_GAS_LIMIT = 6_000_000
 """Twice what the deployment uses (``docs/gas.md``), below EIP-7825's 2^24."""
-
-_WORD_BYTES = 32
-_WRONG_CONTRACT = "Check the contract's address and the chain, or deploy the contract anew."
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +31,7 @@ class Deployment:
 
 
 async def deploy_contract(
-    node: ChainNode, sender: TransactionSender, artifact: ContractArtifact
+    node: ChainNode, sender: TransactionSender | RelayerPool, artifact: ContractArtifact
 ) -> tuple[Deployment, int]:
     """Deploy the contract and check it; also the gas that it took.
 
@@ -50,29 +48,6 @@ async def deploy_contract(
     identity = RegistryIdentity(await node.fetch_chain_id(), receipt.contract)
     await check_contract(node, artifact, identity)
     return Deployment(identity, receipt.block_number), receipt.gas_used
-
-
-async def check_contract(node: ChainNode, artifact: ContractArtifact, identity: RegistryIdentity) -> None:
-    """Check that our contract, set up for this chain and address, stands there.
-
-    Raises:
-        RegistryInconsistent: Another chain, no code, other code, or our code with other immutable values.
-    """
-    chain_id = await node.fetch_chain_id()
-    if chain_id != identity.chain_id:
-        raise RegistryInconsistent(
-            f"the node's chain has id {chain_id}, not {identity.chain_id}", remedy="Check the node's URL."
-        )
-    code = await node.fetch_code(identity.contract)
-    if not code:
-        raise RegistryInconsistent(f"no contract stands at 0x{identity.contract.hex()}", remedy=_WRONG_CONTRACT)
-    expected = {identity.chain_id.to_bytes(_WORD_BYTES, "big"), TypedDataDomain(identity).separator}
-    found = {code[place.start : place.start + place.length_bytes] for place in artifact.immutable_references}
-    if not artifact.matches_runtime(code) or found != expected:
-        raise RegistryInconsistent(
-            f"another contract stands at 0x{identity.contract.hex()}, or another version of ours",
-            remedy=_WRONG_CONTRACT,
-        )
 
 
 def write_deployment(path: Path, deployment: Deployment) -> None:

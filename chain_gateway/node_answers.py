@@ -29,6 +29,7 @@ class Block:
         parent_hash: 32 bytes.
         timestamp_unix_s: What the contract sees as ``block.timestamp``.
         base_fee_wei: Wei per gas; None on a chain without EIP-1559.
+        gas_limit: Gas that all transactions of a block may use together.
     """
 
     number: int
@@ -36,6 +37,7 @@ class Block:
     parent_hash: bytes
     timestamp_unix_s: int
     base_fee_wei: int | None
+    gas_limit: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,7 @@ def parse_block(value: object) -> Block:
         parent_hash=parse_bytes(fields.get("parentHash"), HASH_BYTES),
         timestamp_unix_s=parse_quantity(fields.get("timestamp")),
         base_fee_wei=None if base_fee is None else parse_quantity(base_fee),
+        gas_limit=parse_quantity(fields.get("gasLimit")),
     )
 
 

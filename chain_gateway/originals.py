@@ -7,17 +7,15 @@ that somebody else relayed, or that went into a batch, is found too.
 """
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 from chain_gateway.contract_abi import ContractAbi
 from chain_gateway.events import EventDecoder
 from chain_gateway.node import ChainNode
 from chain_gateway.replica import EventReplica
+from chain_gateway.wish import Wish
 from group_protocol.errors import Reason
-from group_protocol.identifiers import Signature
-from group_protocol.membership import ChainEvent, Membership
+from group_protocol.membership import ChainEvent
 from group_protocol.ports import Receipt
 
 REPETITION_REASONS = frozenset(
@@ -29,25 +27,6 @@ REPETITION_REASONS = frozenset(
 _Event = TypeVar("_Event", bound=ChainEvent)
 
 _logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Wish(Generic[_Event]):
-    """What a request wants to see happen.
-
-    Attributes:
-        kind: The event.
-        word: Bytes that the event's log holds, to find it by.
-        is_ours: Whether an event of that kind is the one.
-        signature: 64 bytes that the transaction carries.
-        still_holds: Whether the act is in force; one that was overtaken is no success any more.
-    """
-
-    kind: type[_Event]
-    word: bytes
-    is_ours: Callable[[_Event], bool]
-    signature: Signature
-    still_holds: Callable[[Membership], bool]
 
 
 class Originals:

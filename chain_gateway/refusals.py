@@ -2,6 +2,8 @@
 
 from chain_gateway.contract_abi import SELECTOR_BYTES, ContractAbi
 from group_protocol.errors import ContractRefusal, Reason, RegistryInconsistent
+from group_protocol.identifiers import ADDRESS_BYTES, Address, derive_object_id
+from group_protocol.ports import AssociationRequest
 
 _PREFIX = "VirtualGroups_"
 
@@ -63,6 +65,25 @@ def refusal_of_revert(abi: ContractAbi, output: bytes) -> ContractRefusal | Regi
     reason = _REASONS[error.name]
     message, remedy = _MESSAGES[reason]
     return ContractRefusal(reason, message.format(*map(_shown, error.arguments)), remedy=remedy)
+
+
+def refusal_of_association(reason: Reason, request: AssociationRequest, account: Address | None) -> ContractRefusal:
+    """What ``associate`` would have said to an item of a batch, whose event carries the reason alone.
+
+    Args:
+        reason: From AssociationRefused.
+        request: The item.
+        account: Who signed it, if somebody did.
+    """
+    signer = account or Address(bytes(ADDRESS_BYTES))
+    arguments: dict[Reason, object] = {
+        Reason.DEADLINE_PASSED: request.deadline_unix_s,
+        Reason.UNKNOWN_GROUP: request.gid,
+        Reason.ADDRESS_IN_USE: signer,
+    }
+    message, remedy = _MESSAGES[reason]
+    argument = arguments.get(reason, derive_object_id(signer))
+    return ContractRefusal(reason, message.format(*[_shown(argument)] * 2), remedy=remedy)
 
 
 def reason_of_selector(abi: ContractAbi, selector: bytes) -> Reason:

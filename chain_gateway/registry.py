@@ -6,16 +6,19 @@ from typing import Any, TypeVar
 
 from chain_gateway import wishes
 from chain_gateway.acts import Act, ActEncoder
+from chain_gateway.association_batches import AssociationBatcher
+from chain_gateway.config import BatchTerms
 from chain_gateway.contract_abi import ContractAbi
-from chain_gateway.deployment import check_contract
+from chain_gateway.contract_check import check_contract
 from chain_gateway.errors import CallReverted
 from chain_gateway.events import EventDecoder, parse_abi_address
 from chain_gateway.node import ChainNode
 from chain_gateway.node_answers import RawReceipt
-from chain_gateway.originals import REPETITION_REASONS, Originals, Wish
+from chain_gateway.originals import REPETITION_REASONS, Originals
 from chain_gateway.refusals import refusal_of_revert
+from chain_gateway.relayer_pool import RelayerPool
 from chain_gateway.replica import EventReplica
-from chain_gateway.sender import TransactionSender
+from chain_gateway.wish import Wish
 from contracts import ContractArtifact
 from group_protocol.errors import ContractRefusal, RegistryInconsistent, RegistryUnavailable, VirtualGroupError
 from group_protocol.identifiers import Address, GroupId, ObjectId
@@ -48,7 +51,7 @@ _logger = logging.getLogger(__name__)
 
 
 class Web3Registry(GroupRegistry):
-    """One contract, one relayer account, one replica.
+    """One contract, its relayers, one replica. :meth:`close` it.
 
     Each act is tried as a call first, so that a refusal costs nothing and gives its reason. It returns when its receipt
     stands in a block and that block's events are in :meth:`membership`.
@@ -61,8 +64,9 @@ class Web3Registry(GroupRegistry):
         artifact: ContractArtifact,
         abi: ContractAbi,
         identity: RegistryIdentity,
-        sender: TransactionSender,
+        sender: RelayerPool,
         replica: EventReplica,
+        batches: BatchTerms,
     ) -> None:
         self._node = node
         self._artifact = artifact
@@ -74,11 +78,16 @@ class Web3Registry(GroupRegistry):
         self._sender = sender
         self._replica = replica
         self._originals = Originals(node, abi, self._decoder, replica)
+        self._batcher = AssociationBatcher(self, self._domain, batches)
 
     @property
-    def relayer(self) -> Address:
-        """The account that pays for the transactions; it has no other power."""
-        return self._sender.address
+    def relayers(self) -> tuple[Address, ...]:
+        """The accounts that pay for the transactions; they have no other power."""
+        return self._sender.addresses
+
+    async def close(self) -> None:
+        """Let go of who waits for an association."""
+        await self._batcher.close()
 
     async def fetch_identity(self) -> RegistryIdentity:
         """See the port. Raises RegistryInconsistent if the chain or the contract's code is not the expected one."""
@@ -90,7 +99,11 @@ class Web3Registry(GroupRegistry):
         return await self._do(self._acts.create_group(request), wishes.create_group(request))
 
     async def associate(self, request: AssociationRequest) -> Receipt:
-        """See the port."""
+        """See the port. What arrives together goes to the chain together (:mod:`chain_gateway.association_batches`)."""
+        return await self._batcher.associate(request)
+
+    async def associate_alone(self, request: AssociationRequest) -> Receipt:
+        """Associate one slave in a transaction of its own, whatever else arrives."""
         return await self._do(self._acts.associate(request), wishes.associate(self._domain, request))
 
     async def associate_batch(self, requests: Sequence[AssociationRequest]) -> list[Receipt]:

@@ -21,10 +21,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
+from chain_gateway.chain_reader import ChainReader
 from chain_gateway.config import ReplicaTimes
 from chain_gateway.errors import LogRangeRefused
 from chain_gateway.events import EventDecoder
-from chain_gateway.node import ChainNode
 from chain_gateway.node_answers import Block, RawLog
 from chain_gateway.replica_store import Position, ReplicaStore
 from chain_gateway.subscriptions import EventFeed, Subscription
@@ -51,7 +51,7 @@ class EventReplica:
 
     def __init__(
         self,
-        node: ChainNode,
+        node: ChainReader,
         decoder: EventDecoder,
         identity: RegistryIdentity,
         *,
@@ -123,6 +123,10 @@ class EventReplica:
     def subscribe(self) -> Subscription:
         """Events from now on, each after it is in :attr:`membership`."""
         return self._feed.subscribe()
+
+    def look_now(self) -> None:
+        """Something happened on the chain: do not wait for the next poll."""
+        self._poke.set()
 
     async def find_logs(self, topic: bytes, word: bytes) -> list[RawLog]:
         """Logs of one event (its topic, 32 bytes) that hold these bytes, oldest first; those that do not count yet too.

@@ -1,6 +1,6 @@
 """The port's requests as wishes: which event each wants to see, and by which signature it is known again."""
 
-from chain_gateway.originals import Wish
+from chain_gateway.wish import Wish
 from group_protocol.crypto.keys import recover_address
 from group_protocol.errors import VerificationError
 from group_protocol.identifiers import Address, derive_object_id

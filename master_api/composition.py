@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from chain_gateway.composition import open_registry
-from chain_gateway.config import GATEWAY_FOLDER, GatewayConfig
+from chain_gateway.config import GATEWAY_FOLDER, BatchTerms, GatewayConfig
 from group_protocol.crypto.keys import PrivateKey
 from group_protocol.errors import ConfigurationError
 from group_protocol.identifiers import Address
@@ -46,6 +46,8 @@ def gateway_config(config: MasterConfig) -> GatewayConfig:
         directory=config.data_dir / GATEWAY_FOLDER,
         url=None if config.chain == EMBEDDED else config.chain,
         relayer_key_file=Path(config.relayer_key_file) if config.relayer_key_file else None,
+        more_relayer_key_files=tuple(Path(name) for name in config.more_relayer_key_files),
+        batches=BatchTerms(window_s=config.association_window_ms / 1_000, size=config.association_batch),
         contract=Address(bytes.fromhex(contract)) if contract else None,
         contract_block=config.contract_block,
     )

@@ -41,6 +41,12 @@ class MasterConfig:
     """
     relayer_key_file: str = ""
     """Key of the account that pays on a chain by URL. Empty: ``gateway/relayer.key`` in the data folder."""
+    more_relayer_key_files: tuple[str, ...] = ()
+    """Keys of further accounts that pay on a chain by URL, and send beside the first."""
+    association_window_ms: int = 50
+    """While other associations are on their way to the chain, one waits at most this long to share a transaction."""
+    association_batch: int = 50
+    """Most associations in one transaction; fewer where a block has not the gas for so many."""
     passphrase_file: str = ""
     """File whose first line opens the key store. Empty: environment variable VGROUP_PASSPHRASE, else a prompt."""
     suites: tuple[Suite, ...] = DEFAULT_SUITES

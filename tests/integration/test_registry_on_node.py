@@ -102,7 +102,7 @@ async def test_transaction_reverted_in_its_block_gives_the_reason(anvil: Anvil, 
         gid = await create_group(stage)
         await anvil.ask("evm_setAutomine", False)
         requests = [later(stage, seconds).associate("slave", gid, master="master") for seconds in range(2)]
-        both = [asyncio.create_task(registry.associate(request)) for request in requests]
+        both = [asyncio.create_task(registry.associate_alone(request)) for request in requests]
         await anvil.until_waiting(2)
         await anvil.ask("evm_mine")
         outcomes = await asyncio.gather(*both, return_exceptions=True)
@@ -118,7 +118,7 @@ async def test_transactions_in_flight_share_a_block(anvil: Anvil, config: Gatewa
         gid = await create_group(stage)
         await anvil.ask("evm_setAutomine", False)
         requests = [stage.sign.associate(f"device {number}", gid, master="master") for number in range(10)]
-        sending = [asyncio.create_task(registry.associate(request)) for request in requests]
+        sending = [asyncio.create_task(registry.associate_alone(request)) for request in requests]
         await anvil.until_waiting(10)
         await anvil.ask("evm_mine")
         receipts = await asyncio.gather(*sending)
@@ -167,7 +167,7 @@ async def test_account_without_ether_is_named(anvil: Anvil, config: GatewayConfi
         await anvil.ask("anvil_setBalance", RELAYER.address, "0x0")
         with pytest.raises(RegistryUnavailable) as caught:
             await create_group(stage)
-        assert registry.relayer.hex() in caught.value.remedy
+        assert registry.relayers[0].hex() in caught.value.remedy
 
 
 async def test_node_that_dies_is_unavailable_and_the_membership_stays(tmp_path: Path) -> None:

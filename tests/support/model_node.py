@@ -158,6 +158,7 @@ class ModelNode(AsyncBaseProvider):
         fee = {} if self.base_fee_wei is None else {"baseFeePerGas": hex(self.base_fee_wei)}
         return {
             "number": hex(number),
+            "gasLimit": hex(30_000_000),
             "hash": f"0x{block.block_hash.hex()}",
             "parentHash": f"0x{block.parent_hash.hex()}",
             "timestamp": hex(1_800_000_000 + number),

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from chain_gateway.deployment import Deployment, check_contract, read_deployment, write_deployment
+from chain_gateway.contract_check import check_contract
+from chain_gateway.deployment import Deployment, read_deployment, write_deployment
 from contracts import load_artifact
 from group_protocol.errors import ConfigurationError, RegistryInconsistent
 from group_protocol.identifiers import Address

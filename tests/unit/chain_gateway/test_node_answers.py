@@ -21,6 +21,7 @@ BLOCK = {
     "parentHash": f"0x{'22' * 32}",
     "timestamp": "0x6b49d200",
     "baseFeePerGas": "0x7",
+    "gasLimit": "0x1c9c380",
 }
 LOG = log_json(make_log("Associated", gid=b"g" * 16, oid=b"o" * 16, account=b"a" * 20))
 RECEIPT = {
@@ -69,7 +70,7 @@ def test_block_without_base_fee_is_of_a_chain_without_one() -> None:
     assert parse_block({name: value for name, value in BLOCK.items() if name != "baseFeePerGas"}).base_fee_wei is None
 
 
-@pytest.mark.parametrize("name", ["number", "hash", "parentHash", "timestamp"])
+@pytest.mark.parametrize("name", ["number", "hash", "parentHash", "timestamp", "gasLimit"])
 def test_block_without_a_field_is_refused(name: str) -> None:
     with pytest.raises(UnusableAnswer):
         parse_block({each: value for each, value in BLOCK.items() if each != name})

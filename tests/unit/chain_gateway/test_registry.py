@@ -16,6 +16,7 @@ from chain_gateway import Connection, GatewayConfig, SenderTimes, follow_contrac
 from chain_gateway.deployment import deploy_contract
 from chain_gateway.embedded import open_embedded_chain
 from chain_gateway.node import ChainNode
+from chain_gateway.relayer_pool import RelayerPool
 from chain_gateway.sender import TransactionSender
 from contracts import load_artifact
 from group_protocol.errors import ContractRefusal, RegistryInconsistent, RegistryUnavailable
@@ -60,7 +61,7 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
     node = ChainNode(AsyncWeb3(provider), request_timeout_s=10)
     sender = TransactionSender(node, chain.relayer, CHAIN_ID, SenderTimes())
     deployment, _ = await deploy_contract(node, sender, load_artifact())
-    config, connection = GatewayConfig(tmp_path), Connection(node, sender, CHAIN_ID)
+    config, connection = GatewayConfig(tmp_path), Connection(node, RelayerPool([sender]), CHAIN_ID)
     async with follow_contract(config, connection, deployment) as registry:
         stage = await set_stage(registry)
         gid = stage.sign.gid_of("master")
@@ -117,7 +118,7 @@ async def test_batch_receipt_without_one_event_for_each_item_is_inconsistent(sce
 
 
 async def test_receipt_of_another_transaction_is_unavailable(scene: Scene) -> None:
-    scene.stage.registry._sender._times = SenderTimes(receipt_timeout_s=0.1)  # type: ignore[attr-defined]
+    scene.stage.registry._sender._senders[0]._times = SenderTimes(receipt_timeout_s=0.1)  # type: ignore[attr-defined]
     scene.lies["eth_getTransactionReceipt"] = lambda receipt: receipt | {"transactionHash": f"0x{'01' * 32}"}
     with pytest.raises(RegistryUnavailable):
         await scene.stage.registry.revoke(scene.stage.sign.revoke(scene.gid, oid_of("slave"), signer="master"))
@@ -164,7 +165,8 @@ async def test_registry_that_closes_keeps_nobody_waiting(tmp_path: Path) -> None
     node = ChainNode(AsyncWeb3(chain.provider), request_timeout_s=10)
     sender = TransactionSender(node, chain.relayer, CHAIN_ID, SenderTimes())
     deployment, _ = await deploy_contract(node, sender, load_artifact())
-    async with follow_contract(GatewayConfig(tmp_path), Connection(node, sender, CHAIN_ID), deployment) as registry:
+    connection = Connection(node, RelayerPool([sender]), CHAIN_ID)
+    async with follow_contract(GatewayConfig(tmp_path), connection, deployment) as registry:
         waiting = asyncio.create_task(registry._replica.wait_for_block(1_000))
         await asyncio.sleep(0)
     with pytest.raises(RegistryUnavailable, match="closed"):

@@ -1,0 +1,38 @@
+"""What the event replica and the check of the contract ask of a chain, whoever answers: a node, or a remote gateway."""
+
+from typing import Protocol
+
+from chain_gateway.node_answers import Block, RawLog
+from group_protocol.identifiers import Address
+
+
+class ChainReader(Protocol):
+    """Blocks and one contract's logs. Every method may raise RegistryUnavailable."""
+
+    async def fetch_head(self) -> Block:
+        """The newest block."""
+        ...
+
+    async def fetch_block(self, number: int) -> Block | None:
+        """The canonical block of that height; None above the head."""
+        ...
+
+    async def fetch_logs(self, contract: Address, first_block: int, last_block: int) -> list[RawLog]:
+        """The contract's logs of a range of blocks, both ends included.
+
+        Raises:
+            LogRangeRefused: A smaller range may do.
+        """
+        ...
+
+
+class CodeReader(Protocol):
+    """Which chain it is, and what stands at an address of it."""
+
+    async def fetch_chain_id(self) -> int:
+        """EIP-155 chain id."""
+        ...
+
+    async def fetch_code(self, contract: Address) -> bytes:
+        """Runtime code at an address; empty where there is no contract."""
+        ...
