@@ -11,7 +11,7 @@ The state needs no table of its own: ``DeviceState.restore`` makes it again from
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, NoReturn, Self
 
@@ -123,7 +123,12 @@ def seqs_to_look_up(state: DeviceState, items: Iterable[Item]) -> list[int]:
 
 
 def take_items(
-    items: Sequence[Item], state: DeviceState, rules: IntakeRules, stored: Mapping[int, StoredRecord]
+    items: Sequence[Item],
+    state: DeviceState,
+    rules: IntakeRules,
+    stored: Mapping[int, StoredRecord],
+    *,
+    signed: Container[SignedRecord] = (),
 ) -> Intake:
     """Judge items in order and stop at the first that is refused.
 
@@ -132,8 +137,9 @@ def take_items(
         state: The device's state, with everything before this frame committed.
         rules: The group and the terms now.
         stored: What the store holds under ``seqs_to_look_up``.
+        signed: Records whose signature was checked before, against the sender's address in the records' epoch.
     """
-    progress = _Progress(items, state, rules, stored)
+    progress = _Progress(items, state, rules, stored, signed)
     refusal = None
     item: Item | None = None
     try:
@@ -180,7 +186,12 @@ class _Progress:
     """The state of one ``take_items``, changed in place: a new one for each record would cost more than judging it."""
 
     def __init__(
-        self, items: Sequence[Item], state: DeviceState, rules: IntakeRules, stored: Mapping[int, StoredRecord]
+        self,
+        items: Sequence[Item],
+        state: DeviceState,
+        rules: IntakeRules,
+        stored: Mapping[int, StoredRecord],
+        signed: Container[SignedRecord],
     ) -> None:
         self.records: list[AcceptedRecord] = []
         self.checkpoints: list[Checkpoint] = []
@@ -190,6 +201,7 @@ class _Progress:
         self._period = RunningPeriod.resume(state.period)
         self._rules = rules
         self._known = stored
+        self._signed = signed
         self._receivers: dict[ObjectId, bool] = {}
         self._readings = iter(_count_readings_of_new(items, state.last_seq) if rules.is_sender_active else ())
 
@@ -235,7 +247,7 @@ class _Progress:
         self._check_envelope(record)
         readings = next(self._readings, 0) or _refuse_payload(record.payload)
         is_signed = isinstance(record, SignedRecord)
-        if isinstance(record, SignedRecord):
+        if isinstance(record, SignedRecord) and record not in self._signed:
             self._check_signature(record)
         if record.receiver != self._rules.master and not self._rules.has_room(record.receiver):
             raise RefusedError(Reason.QUEUE_FULL, "too many messages wait for the receiver")

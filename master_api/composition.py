@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 from chain_gateway.composition import open_registry
@@ -70,7 +71,7 @@ async def open_service(config: MasterConfig, key: PrivateKey) -> AsyncIterator[M
     """
     clock = SystemClock()
     with locked_folder(config.data_dir):
-        store = await asyncio.to_thread(Store, config.resolved_store_url)
+        store = await asyncio.to_thread(partial(Store, config.resolved_store_url, commit_delay_s=config.commit_delay_s))
         try:
             # On a chain of one's own, deploying costs nothing; on any other it is a step that the operator takes.
             registry_of = open_registry(

@@ -28,7 +28,9 @@ CONFIG_VARIABLE = "VGROUP_MASTER_CONFIG"
 """The settings file; the service unit names ``/etc/vgroup/master.toml``. Unset: ``master.toml`` in the data folder."""
 CONFIG_FILE_NAME = "master.toml"
 _FIXED = frozenset({"data_dir"})
-_MAY_BE_ZERO = frozenset({"port", "contract_block", "association_window_ms"})
+_MAY_BE_ZERO = frozenset(
+    {"port", "contract_block", "association_window_ms", "commit_delay_s", "signature_processes_max"}
+)
 _ADDRESS = re.compile(r"(0x)?[0-9a-fA-F]{40}")
 
 
@@ -105,8 +107,8 @@ def _rules(config: MasterConfig) -> Iterator[Rule]:
     yield Rule("log_format", config.log_format in {"text", "json"}, "text or json")
     yield Rule("log_level", config.log_level in {"DEBUG", "INFO", "WARNING", "ERROR"}, "DEBUG, INFO, WARNING or ERROR")
     yield Rule("contract", contract_is_good, "an address: 40 hex digits, with or without 0x")
-    yield Rule("contract_block", config.contract_block >= 0, "0 or more")
-    yield Rule("association_window_ms", config.association_window_ms >= 0, "0 or more")
     batch_is_good = config.association_batch <= ASSOCIATION_BATCH_MAX
     yield Rule("association_batch", batch_is_good, f"at most {ASSOCIATION_BATCH_MAX}")
+    for name in _MAY_BE_ZERO - {"port"}:
+        yield Rule(name, getattr(config, name) >= 0, "0 or more")
     yield Rule("chain", chain_is_good, "embedded, or a URL that begins with http:// or https://")

@@ -5,8 +5,7 @@ in order, and because a failed write breaks the chain it belongs to: the writes 
 too, and the next frame begins again from what is really stored.
 """
 
-import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 
 from group_protocol.device_state import DeviceState, StoredRecord
@@ -15,17 +14,15 @@ from group_protocol.frames import Ack, Items
 from group_protocol.identifiers import ObjectId
 from group_protocol.intake import Intake, IntakeRules, Refusal, seqs_to_look_up, take_items
 from group_protocol.ports import Clock, GroupRegistry
-from group_protocol.records import Checkpoint, Item
+from group_protocol.records import Checkpoint, Item, SignedRecord
 from group_protocol.tickets import SessionTerms
 from master_api.current_group import CurrentGroup
 from master_api.peer_post import FrameQuota, PeerPost
 from master_api.sessions import LiveSession
+from master_api.signature_checks import SignatureChecks
 from master_api.store.record_writes import RecordsWrite, WriteChain
 from master_api.store.records import fetch_device_state, fetch_stored
 from master_api.store.store import Store
-
-ITEMS_JUDGED_INLINE_MAX = 16
-"""More signatures than this are verified in a thread: they would hold up the event loop for over a millisecond."""
 
 HasRoom = Callable[[ObjectId], bool]
 
@@ -53,6 +50,7 @@ class RecordIntake:
         terms: SessionTerms,
         post: PeerPost,
         credit_bytes: int,
+        checks: SignatureChecks,
     ) -> None:
         self._store = store
         self._group = group
@@ -61,6 +59,7 @@ class RecordIntake:
         self._terms = terms
         self._post = post
         self._credit_bytes = credit_bytes
+        self._checks = checks
 
     async def take(self, live: LiveSession, frame: Items) -> Ack:
         """Judge a frame, commit it, answer the ACK. A store that fails is answered as a refusal of the first item."""
@@ -116,10 +115,24 @@ class RecordIntake:
         if seqs := seqs_to_look_up(state, items):
             # By the writer's queue, not by a reader: what is looked up may be queued and not committed.
             stored = await self._store.write(lambda connection: fetch_stored(connection, live.oid, seqs))
-        rules = self._rules(live, has_room)
-        if len(items) > ITEMS_JUDGED_INLINE_MAX:
-            return await asyncio.to_thread(take_items, items, state, rules, stored)
-        return take_items(items, state, rules, stored)
+        good = await self._check_signatures(live, items, state)
+        # The rules are asked for after the wait: the group may have changed meanwhile.
+        return take_items(items, state, self._rules(live, has_room), stored, signed=good)
+
+    async def _check_signatures(
+        self, live: LiveSession, items: Sequence[Item], state: DeviceState
+    ) -> Container[SignedRecord]:
+        """Check what can be checked ahead: new records under the epoch of now, by the key of that epoch."""
+        epoch = self._group.view().epoch
+        new = [
+            item
+            for item in items
+            if isinstance(item, SignedRecord) and item.epoch == epoch and item.seq > state.last_seq
+        ]
+        if not new:
+            return ()
+        group = self._group.require()
+        return await self._checks.find_good(group.domain, group.gid, live.oid, live.records.address_in(epoch), new)
 
     def _rules(self, live: LiveSession, has_room: HasRoom) -> IntakeRules:
         group, membership = self._group.require(), self._registry.membership()

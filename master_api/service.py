@@ -17,6 +17,7 @@ from master_api.health import HealthCheck
 from master_api.membership_follower import MembershipFollower
 from master_api.record_intake import RecordIntake
 from master_api.reloading import Reloader
+from master_api.signature_checks import SignatureChecks, choose_processes
 from master_api.store.groups import fetch_group
 from system_ports.edge_server import EdgeServer
 
@@ -40,6 +41,7 @@ class MasterService:
         self._runner: web.ServerRunner | None = None
         self.reloader: Reloader | None = None
         """Takes new settings once the edge is open."""
+        self._checks = SignatureChecks(choose_processes(context.config.signature_processes_max))
 
     async def open(self) -> None:
         """Adopt the stored group and follow the registry; enough for commands that need no edge.
@@ -67,6 +69,7 @@ class MasterService:
             terms=config.terms,
             post=context.post,
             credit_bytes=config.stream_credit_bytes,
+            checks=self._checks,
         )
         enrolment = Enrolment(context)
         handlers = Handlers(
@@ -114,6 +117,7 @@ class MasterService:
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
+        await self._checks.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -158,15 +158,29 @@ async def _carry(
         if reader.done() and acks.empty():
             reader.result()
         await _begin_epoch_if_due(outbox, signals)
-        frame = await outbox.next_frame(closes_period=signals.closing.is_set())
-        if frame is not None:
-            if lifetime.is_generation_old():
-                session.stream_out.begin_generation()
-            await stream.send(session.stream_out.seal(frame))
+        messages = await _next_messages(session, outbox, signals, lifetime)
+        if messages:
+            await stream.send_many(messages)
+            await asyncio.sleep(0)  # the ACKs want their turn: nothing above has to have waited
         elif signals.closing.is_set() and outbox.is_drained:
             return
         elif outbox.epoch_to_begin is None:
             await _wait_for_more(signals, outbox, lifetime)
+
+
+async def _next_messages(session: SlaveSession, outbox: Outbox, signals: Signals, lifetime: _Lifetime) -> list[bytes]:
+    """The frames that may be sent now, sealed, up to some bytes: many small ones are one write to the network."""
+    messages: list[bytes] = []
+    length_bytes = 0
+    while length_bytes < FRAME_TARGET_BYTES:
+        frame = await outbox.next_frame(closes_period=signals.closing.is_set())
+        if frame is None:
+            break
+        if lifetime.is_generation_old():
+            session.stream_out.begin_generation()
+        messages.append(session.stream_out.seal(frame))
+        length_bytes += len(frame)
+    return messages
 
 
 async def _read_frames(stream: Stream, session: SlaveSession, acks: asyncio.Queue[Ack], signals: Signals) -> None:

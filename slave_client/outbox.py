@@ -21,8 +21,8 @@ from group_protocol.records import (
     RECORD_OVERHEAD_BYTES,
     Checkpoint,
     CheckpointedRecord,
-    CheckpointPeriod,
     Item,
+    RunningPeriod,
     payload_hash,
     sign_checkpoint,
     sign_record,
@@ -122,7 +122,8 @@ class Outbox:
         self._clock = clock
         self._frame_items_max = frame_items_max
         self._in_flight: deque[_InFlight] = deque()
-        self._period: CheckpointPeriod | None = None
+        self._in_flight_bytes = 0
+        self._period = RunningPeriod()
         self._period_since_s = 0.0
         self._signs_each = terms.evidence_policy is EvidencePolicy.SIGNED
         self._has_given_up = False
@@ -140,7 +141,7 @@ class Outbox:
     @property
     def epoch_to_begin(self) -> int | None:
         """An epoch that the group has reached, once nothing of the old one is open; see :meth:`begin_epoch`."""
-        if self._may_send_records() or self._ack is None or self._period is not None or self._in_flight:
+        if self._may_send_records() or self._ack is None or self._period.records or self._in_flight:
             return None
         return self._ack.epoch
 
@@ -148,7 +149,7 @@ class Outbox:
     def is_drained(self) -> bool:
         """Whether the master holds every committed record, with evidence, and has answered everything."""
         is_sent = self._ack is not None and self._sent_through >= self._buffer.highest_committed
-        return is_sent and not self._in_flight and self._period is None
+        return is_sent and not self._in_flight and not self._period.records
 
     def begin_epoch(self, epoch: int) -> None:
         """Send records under this epoch from now on. The caller has noted it on the disk."""
@@ -156,7 +157,7 @@ class Outbox:
 
     def wait_s(self) -> float | None:
         """Seconds until a checkpoint falls due by age; None if there is none to make."""
-        if self._period is None:
+        if not self._period.records:
             return None
         return max(0.0, self._period_since_s + self._terms.checkpoint_s - self._clock.monotonic_s())
 
@@ -198,7 +199,7 @@ class Outbox:
             await self._add_records(items, room_bytes)
         is_due = closes_period or self._signs_each or self.wait_s() == 0.0 or not self._may_send_records()
         has_room = room_bytes > CHECKPOINT_BYTES or (room_bytes and not self._in_flight)
-        if self._period and is_due and (items or has_room):
+        if self._period.records and is_due and (items or has_room):
             self._close_period(items)
         return self._note(items) if items else None
 
@@ -209,7 +210,7 @@ class Outbox:
     def _room_bytes(self) -> int:
         """What the next frame may hold; with nothing in flight one item may be larger, or it would block for ever."""
         granted = self._ack.credit_bytes if self._ack else 0
-        left_bytes = granted - sum(frame.frame_bytes for frame in self._in_flight)
+        left_bytes = granted - self._in_flight_bytes
         return max(0, min(left_bytes, FRAME_TARGET_BYTES))
 
     async def _add_records(self, items: list[Item], room_bytes: int) -> None:
@@ -226,7 +227,7 @@ class Outbox:
                 break
             self._add_record(items, record)
             self._sent_through = record.seq
-            if self._period and self._period.records >= self._terms.checkpoint_records:
+            if self._period.records >= self._terms.checkpoint_records:
                 self._close_period(items)
                 used_bytes += CHECKPOINT_BYTES
 
@@ -246,24 +247,26 @@ class Outbox:
         return self._sender.master_oid if record.receiver == TO_MASTER else record.receiver
 
     def _extend_period(self, record: BufferedRecord) -> None:
-        receiver, digest = self._receiver_of(record), payload_hash(record.payload)
-        if self._period is None:
-            self._period = CheckpointPeriod.begin(receiver, record.seq, self.sending_epoch, digest)
+        if not self._period.records:
             self._period_since_s = self._clock.monotonic_s()
-        else:
-            self._period = self._period.extend(receiver, record.seq, digest)
+        self._period.add(self._receiver_of(record), record.seq, self.sending_epoch, payload_hash(record.payload))
 
     def _close_period(self, items: list[Item]) -> None:
-        if self._period is not None:
-            sender = self._sender
-            items.append(sign_checkpoint(sender.key, sender.domain, sender.gid, sender.oid, self._period))
-            self._period = None
+        period, sender = self._period.to_period(), self._sender
+        if period is not None:
+            items.append(sign_checkpoint(sender.key, sender.domain, sender.gid, sender.oid, period))
+            self._period = RunningPeriod()
 
     def _note(self, items: list[Item]) -> bytes:
         frame = encode_frame(Items(tuple(items)))
-        last_seq = max((item.seq for item in items if not isinstance(item, Checkpoint)), default=0)
-        evidence_seq = max((item.last_seq for item in items if isinstance(item, Checkpoint)), default=0)
+        last_seq = evidence_seq = 0
+        for item in items:  # both rise
+            if isinstance(item, Checkpoint):
+                evidence_seq = item.last_seq
+            else:
+                last_seq = item.seq
         self._in_flight.append(_InFlight(last_seq, evidence_seq, len(frame)))
+        self._in_flight_bytes += len(frame)
         return frame
 
     def _forget_answered(self, ack: Ack) -> None:
@@ -271,7 +274,7 @@ class Outbox:
             oldest = self._in_flight[0]
             if oldest.last_seq > ack.last_seq or oldest.evidence_seq > ack.evidence_seq:
                 break
-            self._in_flight.popleft()
+            self._in_flight_bytes -= self._in_flight.popleft().frame_bytes
 
     async def _take_refusal(self, ack: Ack) -> Verdict:
         if ack.reason in _TRY_AGAIN:
@@ -300,8 +303,9 @@ class Outbox:
     async def _start_from(self, ack: Ack) -> None:
         """Forget what was sent beyond the master's state, and make the open period again from the records it holds."""
         self._in_flight.clear()
+        self._in_flight_bytes = 0
         self._sent_through = ack.last_seq
-        self._period = None
+        self._period = RunningPeriod()
         if not self._has_given_up and ack.evidence_seq < ack.last_seq:
             await self._restore_period(ack)
         self._buffer.acknowledge(ack.last_seq if self._has_given_up else ack.evidence_seq)
@@ -318,5 +322,5 @@ class Outbox:
                     self._extend_period(record)
             seq = uncovered[-1].seq
         if seq < ack.last_seq:
-            self._period = None
+            self._period = RunningPeriod()
             self._give_up_on_checkpoints(ack)

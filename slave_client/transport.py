@@ -3,6 +3,7 @@
 Everything foreign ends here: what aiohttp raises and what a wrong server answers become errors of ours.
 """
 
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Final, Self
 
@@ -11,6 +12,7 @@ import aiohttp
 from group_protocol.errors import BusyError, DecodingError
 from group_protocol.limits import DATA_BODY_MAX_BYTES, HANDSHAKE_BODY_MAX_BYTES, STREAM_MESSAGE_MAX_BYTES
 from group_protocol.messages import REFUSAL_BODY
+from slave_client.corked_writer import CorkedWriter
 from slave_client.errors import MasterRefusalError, MasterUnreachableError, StreamClosedError
 
 _HEADERS: Final = {"Content-Type": "application/json"}
@@ -134,11 +136,23 @@ class Stream:
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self._socket = socket
+        self._corked = CorkedWriter.on(socket)
 
     async def send(self, message: bytes) -> None:
         """Send one message; waits while the network is slower than we are. Raises StreamClosedError."""
         try:
             await self._socket.send_bytes(message)
+        except (aiohttp.ClientError, ConnectionError, TimeoutError) as exc:
+            raise StreamClosedError(f"the stream broke: {exc}") from exc
+
+    async def send_many(self, messages: Sequence[bytes]) -> None:
+        """Send messages, as one write to the network if there are several. Raises StreamClosedError."""
+        try:
+            if self._corked is not None and len(messages) > 1:
+                await self._corked.send(messages)
+                return
+            for message in messages:
+                await self._socket.send_bytes(message)
         except (aiohttp.ClientError, ConnectionError, TimeoutError) as exc:
             raise StreamClosedError(f"the stream broke: {exc}") from exc
 

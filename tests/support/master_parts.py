@@ -28,6 +28,7 @@ from master_api.operations import Endpoint, Operations
 from master_api.record_intake import RecordIntake
 from master_api.service import MasterService
 from master_api.sessions import DeviceRecords, LiveSession
+from master_api.signature_checks import SignatureChecks
 from master_api.store.devices import DeviceRow, fetch_keys_of, insert_device
 from master_api.store.records import fetch_device_state
 from master_api.store.rotations import RotationRow, keep_rotation
@@ -142,6 +143,7 @@ def intake_parts(parts: Parts) -> dict[str, Any]:
         "terms": parts.context.config.terms,
         "post": parts.context.post,
         "credit_bytes": 1_000,
+        "checks": SignatureChecks(0),
     }
 
 

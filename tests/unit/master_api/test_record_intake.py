@@ -10,8 +10,9 @@ from group_protocol.errors import Reason, StoreError, UnexpectedMessageError
 from group_protocol.frames import Items
 from group_protocol.intake import Intake
 from group_protocol.records import Item
-from master_api.record_intake import ITEMS_JUDGED_INLINE_MAX, HasRoom, RecordIntake
+from master_api.record_intake import HasRoom, RecordIntake
 from master_api.sessions import LiveSession
+from master_api.signature_checks import SIGNATURES_CHECKED_INLINE_MAX
 from master_api.store.records import iterate_records
 from tests.support.failing_store import failing_commits, held_commits
 from tests.support.master_parts import Parts, device_key, intake_parts, make_intake, make_live
@@ -35,7 +36,7 @@ async def test_frames_judged_ahead_are_committed_and_acknowledged_in_order(parts
 async def test_large_frame_is_judged_like_a_small_one(parts: Parts) -> None:
     oid = await parts.enrol(5)
     intake, live = make_intake(parts), make_live(parts, oid)
-    items = tuple(parts.signed(KEY, oid, seq) for seq in range(1, ITEMS_JUDGED_INLINE_MAX * 3))
+    items = tuple(parts.signed(KEY, oid, seq) for seq in range(1, SIGNATURES_CHECKED_INLINE_MAX * 3))
     assert (await intake.take(live, Items(items))).last_seq == len(items)
 
 
