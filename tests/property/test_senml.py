@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from group_protocol.errors import DecodingError
 from group_protocol.limits import READING_TIME_LIMIT_S
-from group_protocol.senml import Reading, decode_readings, encode_readings
+from group_protocol.senml import Reading, count_readings, decode_readings, encode_readings
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 TIMES = st.one_of(
@@ -62,3 +62,22 @@ def assert_refused_or_sound(payload: bytes) -> None:
     assert readings
     # Whatever was taken can be written and read again: names, times and numbers are within their bounds.
     assert decode_readings(encode_readings(readings)) == readings
+
+
+PAYLOADS = st.one_of(
+    st.binary(max_size=60),
+    st.lists(ENTRIES, min_size=1, max_size=2).map(cbor2.dumps),
+    st.lists(READINGS, min_size=1, max_size=3).map(encode_readings),
+)
+
+
+@given(st.lists(PAYLOADS, max_size=6))
+def test_counting_agrees_with_decoding_one_by_one(payloads: list[bytes]) -> None:
+    expected: list[int] = []
+    for payload in payloads:
+        try:
+            expected.append(len(decode_readings(payload)))
+        except DecodingError:
+            expected.append(0)
+            break
+    assert count_readings(payloads) == expected

@@ -1,3 +1,4 @@
+import random
 from collections.abc import Sequence
 
 import pytest
@@ -7,7 +8,7 @@ from group_protocol.device_state import DeviceState, StoredRecord
 from group_protocol.errors import Reason, UnexpectedMessageError
 from group_protocol.frames import Ack, Resume
 from group_protocol.identifiers import ObjectId, Signature
-from group_protocol.intake import Intake, IntakeRules, StreamGate, seqs_to_look_up, take_items
+from group_protocol.intake import AcceptedRecord, Intake, IntakeRules, StreamGate, seqs_to_look_up, take_items
 from group_protocol.records import Checkpoint, CheckpointedRecord, Item, Record, SignedRecord, payload_hash, sign_record
 from group_protocol.tickets import EvidencePolicy, SessionTerms
 from tests.support.records import (
@@ -396,3 +397,56 @@ def test_gate_closes_at_a_refusal_and_opens_at_its_resume() -> None:
 def test_resume_that_does_not_name_the_refused_seq_raises(gate: StreamGate, named: int) -> None:
     with pytest.raises(UnexpectedMessageError):
         gate.resume(Resume(named))
+
+
+def take_frame_by_frame(frames: Sequence[Sequence[Item]], rules: IntakeRules) -> Intake:
+    """As a stream does without putting frames together: what follows a refusal is passed over."""
+    state, repetitions = NEW, 0
+    records: list[AcceptedRecord] = []
+    checkpoints: list[Checkpoint] = []
+    known: dict[int, StoredRecord] = {}
+    for frame in frames:
+        intake = take_items(frame, state, rules, known)
+        state = intake.state
+        records += intake.records
+        checkpoints += intake.checkpoints
+        repetitions += intake.repetitions
+        known |= {accepted.record.seq: as_stored(accepted.record) for accepted in intake.records}
+        if intake.refusal:
+            return Intake(state, tuple(records), tuple(checkpoints), repetitions, intake.refusal)
+    return Intake(state, tuple(records), tuple(checkpoints), repetitions, None)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_frames_put_together_are_judged_like_one_after_the_other(seed: int) -> None:
+    chance = random.Random(seed)
+    items: list[Item] = []
+    waiting: list[CheckpointedRecord] = []
+    for seq in range(1, chance.randrange(2, 17)):
+        match chance.randrange(12):
+            case 0 if items:
+                items.append(chance.choice(items))
+            case 1:
+                items.append(replace(make_checkpointed(seq), payload=chance.choice([b"{}", b"", make_payload(3)])))
+            case 2:
+                items.append(replace(make_signed(seq), epoch=chance.choice([1, 2])))
+            case 3 if waiting:
+                items.append(make_checkpoint(*waiting))
+                waiting = []
+            case 4 | 5:
+                items.append(make_signed(seq, payload=make_payload(seq, readings=chance.randrange(1, 4))))
+            case _:
+                waiting.append(make_checkpointed(seq))
+                items.append(waiting[-1])
+    frames, rest = [], items
+    while rest:
+        cut = chance.randrange(1, 4)
+        frames.append(rest[:cut])
+        rest = rest[cut:]
+    assert take(items) == take_frame_by_frame(frames, RULES)
+
+
+def test_record_that_was_found_good_before_is_not_checked_again() -> None:
+    unverified = replace(GOOD, signature=Signature(bytes(64)))
+    assert take_items([unverified], NEW, RULES, {}, signed={unverified}).refusal is None
+    assert_refused(take_items([unverified], NEW, RULES, {}, signed={GOOD}), 1, Reason.BAD_SIGNATURE)

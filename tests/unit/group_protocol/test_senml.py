@@ -5,7 +5,7 @@ import pytest
 
 from group_protocol.errors import DecodingError, LocalProtocolError
 from group_protocol.limits import PAYLOAD_MAX_BYTES, READINGS_MAX
-from group_protocol.senml import Reading, decode_readings, encode_readings
+from group_protocol.senml import Reading, count_readings, decode_readings, encode_readings
 
 T = 1_700_000_000
 
@@ -251,3 +251,17 @@ UNWRITABLE = {
 def test_readings_that_could_not_be_read_again_are_not_written(readings: list[Reading]) -> None:
     with pytest.raises(LocalProtocolError):
         encode_readings(readings)
+
+
+def test_counting_many_payloads_stops_at_the_first_that_is_refused() -> None:
+    one, three = (encode_readings([Reading("a", float(at), 1.0) for at in range(count)]) for count in (1, 3))
+    assert count_readings([]) == []
+    assert count_readings([one, three, one]) == [1, 3, 1]
+    assert count_readings([one, b"\x80", three]) == [1, 0]
+
+
+def test_payload_that_borrows_from_the_one_behind_it_is_refused() -> None:
+    payload = encode_readings([Reading("a", 1.0, 1.0)])
+    for cut in range(len(payload)):
+        assert count_readings([payload[:cut], payload[cut:], payload]) == [0]
+    assert count_readings([payload + payload[:1], payload[1:]]) == [0]
