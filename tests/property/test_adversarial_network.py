@@ -23,7 +23,7 @@ from group_protocol.messages import KeysSessionRequest, SealedRequest
 from group_protocol.records import Record
 from group_protocol.suites import Suite
 from tests.support.hostile_master import HostileTestMaster
-from tests.support.hostile_network import MANGLINGS, PORTS, Mangling, Packet, Port, Witness, mangle
+from tests.support.hostile_network import MANGLINGS, PORTS, RECORD_PORTS, Mangling, Packet, Port, Witness, mangle
 from tests.support.hostile_slave import HostileTestSlave
 from tests.support.seeded import SeededRandom
 
@@ -32,7 +32,8 @@ GIDS: Final = {"north": GroupId(b"N" * 16), "south": GroupId(b"S" * 16)}
 DEVICES: Final = {"bed 1": "north", "bed 2": "north", "bed 3": "south"}
 STRANGERS: Final = ("stranger", "guesser", "liar")
 FALSE_MASTER: Final = PrivateKey.from_secret(bytes.fromhex("66" * 32))
-OFFERS: Final = ((Suite.E1,), (Suite.H1, Suite.E1))
+OFFERS: Final = ((Suite.E1,), (Suite.H1, Suite.E1), (Suite.E1,), (Suite.H1, Suite.E1), (Suite.R1,))
+"""R1 is one of five: it makes an RSA key, which takes as long as forty exchanges of the others."""
 AEADS: Final = ((Aead.A256GCM, Aead.C20P1305), (Aead.C20P1305,))
 
 RECENT = st.integers(0, 60)
@@ -93,15 +94,20 @@ class AdversarialNetwork(RuleBasedStateMachine):
 
     # ---- the honest ends ----
 
-    @rule(name=st.sampled_from((*DEVICES, *STRANGERS)), suites=st.sampled_from(OFFERS), aeads=st.sampled_from(AEADS))
-    def slave_begins(self, name: str, suites: tuple[Suite, ...], aeads: tuple[Aead, ...]) -> None:
-        self.wire += (self.slaves | self.strangers)[name].begin(suites, aeads)
+    @rule(
+        name=st.sampled_from((*DEVICES, *STRANGERS)),
+        suites=st.sampled_from(OFFERS),
+        aeads=st.sampled_from(AEADS),
+        with_candidate=st.booleans(),
+    )
+    def slave_begins(self, name: str, suites: tuple[Suite, ...], aeads: tuple[Aead, ...], with_candidate: bool) -> None:
+        self.wire += (self.slaves | self.strangers)[name].begin(suites, aeads, with_candidate=with_candidate)
 
     @rule(
         name=HONEST,
         counts=st.lists(st.integers(1, 3), min_size=1, max_size=3),
         is_signed=st.booleans(),
-        port=st.sampled_from(PORTS[3:]),
+        port=st.sampled_from(RECORD_PORTS),
     )
     def slave_speaks(self, name: str, counts: list[int], is_signed: bool, port: Port) -> None:
         """It waits for no answer: on /data the next frame says again what is not acknowledged yet."""
@@ -113,6 +119,11 @@ class AdversarialNetwork(RuleBasedStateMachine):
     @rule(name=HONEST)
     def slave_asks_on_control(self, name: str) -> None:
         self.wire += self.slaves[name].ask_control()
+
+    @rule(name=HONEST)
+    def slave_rotates(self, name: str) -> None:
+        """It asks for a new key, or again for the one that it asked for."""
+        self.wire += self.slaves[name].ask_for_new_key()
 
     @rule(name=HONEST, port=st.sampled_from(("/assoc", "/data", "/stream")))
     def slave_changes_keys(self, name: str, port: Port) -> None:
@@ -165,7 +176,7 @@ class AdversarialNetwork(RuleBasedStateMachine):
         slave = self.slaves[name]
         (request,) = slave.begin(suites, AEADS[0])
         m1 = KeysSessionRequest.from_body(request.body)
-        policy = MasterPolicy(GIDS[slave.master_name])
+        policy = MasterPolicy(GIDS[slave.master_name], frozenset(Suite))
         handshake, m2 = MasterHandshake.answer(m1, key=FALSE_MASTER, policy=policy, random=self.random)
         self.false_handshakes.append(handshake)
         answer = Packet(slave.master_name, name, "/keysSession", m2.to_body())
@@ -190,12 +201,29 @@ class AdversarialNetwork(RuleBasedStateMachine):
         while waiting:
             waiting += self._deliver(waiting.pop(0))
 
-    @rule(name=HONEST, suites=st.sampled_from(OFFERS), aeads=st.sampled_from(AEADS), port=st.sampled_from(PORTS[3:]))
+    def _join(self, slave: HostileTestSlave, suites: tuple[Suite, ...], aeads: tuple[Aead, ...]) -> None:
+        """Under the new key, if one was asked for; then, as the page says, under the old one."""
+        for with_candidate in (True, False):
+            before = slave.session
+            self._run(slave.begin(suites, aeads, with_candidate=with_candidate))
+            if slave.session is not before:
+                return
+        raise AssertionError("the exchange did not end")
+
+    @rule(name=HONEST, suites=st.sampled_from(OFFERS), aeads=st.sampled_from(AEADS))
+    def honest_rotation_finishes(self, name: str, suites: tuple[Suite, ...], aeads: tuple[Aead, ...]) -> None:
+        slave = self.slaves[name]
+        self._join(slave, suites, aeads)
+        self._run(slave.ask_for_new_key())
+        wished = slave.candidate
+        self._join(slave, suites, aeads)
+        assert slave.key is wished
+        assert slave.candidate is None
+
+    @rule(name=HONEST, suites=st.sampled_from(OFFERS), aeads=st.sampled_from(AEADS), port=st.sampled_from(RECORD_PORTS))
     def honest_run_finishes(self, name: str, suites: tuple[Suite, ...], aeads: tuple[Aead, ...], port: Port) -> None:
         slave = self.slaves[name]
-        before = slave.session
-        self._run(slave.begin(suites, aeads))
-        assert slave.session is not before, "the exchange did not end"
+        self._join(slave, suites, aeads)
         self._run(slave.ask_control())
         slave.say(2, is_signed=False)
         slave.say(1, is_signed=True)
@@ -208,13 +236,20 @@ class AdversarialNetwork(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         for name in DEVICES:
-            for port in PORTS[3:]:
+            for port in RECORD_PORTS:
                 self.honest_run_finishes(name, OFFERS[0], AEADS[0], port)
+        self._strangers_come_to_nothing()
+        for name in DEVICES:
+            self.honest_rotation_finishes(name, OFFERS[0], AEADS[0])
+            self.honest_run_finishes(name, OFFERS[0], AEADS[0], "/data")
+        self._strangers_come_to_nothing()
+        for master in self.masters.values():
+            assert set(master.enrolled) <= {slave.key.address for slave in self.slaves.values()}, "a key too many"
+
+    def _strangers_come_to_nothing(self) -> None:
         for stranger in self.strangers.values():
             self._run(stranger.begin(OFFERS[0], AEADS[0]))
             assert stranger.session is None
-        for master in self.masters.values():
-            assert set(master.enrolled) <= {slave.key.address for slave in self.slaves.values()}
 
 
 QUICK: Final = settings(stateful_step_count=60, max_examples=max(settings().max_examples // 2, 40), print_blob=True)
@@ -240,6 +275,10 @@ def store_again(progress: Any, record: Record) -> None:
     progress._take_new(record)
 
 
+def keep_the_old_key(_master: HostileTestMaster, _old: Address) -> None:
+    """Admit a device under a key that it rotated out."""
+
+
 @pytest.mark.parametrize(
     ("target", "flaw"),
     [
@@ -248,6 +287,7 @@ def store_again(progress: Any, record: Record) -> None:
         ("group_protocol.handshake.slave.verify_signature", believe),
         ("group_protocol.handshake.master.verify_signature", believe),
         ("group_protocol.intake._Progress._take_repetition", store_again),
+        ("tests.support.hostile_master.HostileTestMaster._forget_key", keep_the_old_key),
     ],
 )
 def test_network_finds_what_a_flawed_core_would_allow(

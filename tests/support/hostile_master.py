@@ -3,16 +3,18 @@
 from dataclasses import dataclass, field, replace
 
 from group_protocol.channels import MasterSession, RepeatedRequest, parse_stream_opening
-from group_protocol.crypto.keys import PrivateKey
+from group_protocol.crypto.keys import PrivateKey, verify_signature
 from group_protocol.device_state import DeviceState, StoredRecord
-from group_protocol.errors import PairingError, Reason, RemoteProtocolError, UnexpectedMessageError
+from group_protocol.errors import DecodingError, PairingError, Reason, RemoteProtocolError, UnexpectedMessageError
 from group_protocol.frames import Items, Open, Resume, decode_slave_frame, encode_frame
 from group_protocol.handshake import CookieJar, MasterHandshake, MasterPolicy
 from group_protocol.identifiers import Address, GroupId, ObjectId, SessionId, derive_object_id
 from group_protocol.intake import Intake, IntakeRules, StreamGate, seqs_to_look_up, take_items
 from group_protocol.messages import KeysSessionRequest, SealedRequest
+from group_protocol.messages_rotation import RotationCall
 from group_protocol.pairing import derive_code_id
 from group_protocol.ports import RegistryIdentity
+from group_protocol.suites import Suite
 from group_protocol.tickets import (
     AssociationCall,
     EvidencePolicy,
@@ -23,7 +25,7 @@ from group_protocol.tickets import (
 )
 from group_protocol.tokens import issue_token
 from group_protocol.typed_data import TypedDataDomain
-from tests.support.hostile_network import Port, Witness, master_view
+from tests.support.hostile_network import Port, Witness, lane_of, master_view
 from tests.support.seeded import SeededRandom
 
 DOMAIN = TypedDataDomain(RegistryIdentity(1337, Address(bytes.fromhex("42" * 20))))
@@ -33,10 +35,19 @@ CREDIT_BYTES = 1 << 20
 
 @dataclass
 class Device:
-    """What the master knows of one enrolled device."""
+    """What the master knows of one enrolled device. ``keys``: its addresses, each with the epoch that it began in."""
 
+    oid: ObjectId
+    keys: list[tuple[int, Address]]
     state: DeviceState = field(default_factory=DeviceState)
     records: dict[int, StoredRecord] = field(default_factory=dict)
+
+    @property
+    def address(self) -> Address:
+        return self.keys[-1][1]
+
+    def address_in(self, epoch: int) -> Address:
+        return next((address for first, address in reversed(self.keys) if first <= epoch), self.keys[0][1])
 
 
 @dataclass
@@ -44,12 +55,17 @@ class OpenSession:
     """A session from M4 on."""
 
     session: MasterSession
-    device: Address
+    device: Device
+    address: Address
     m3: bytes
     m4: bytes
     gate: StreamGate = field(default_factory=StreamGate)
     has_stream: bool = False
     is_stream_broken: bool = False
+
+    @property
+    def is_rotated(self) -> bool:
+        return self.address != self.device.address
 
 
 class HostileTestMaster:
@@ -66,7 +82,7 @@ class HostileTestMaster:
         self._witness = witness
         self._random = SeededRandom(seed)
         self._cookies = CookieJar(self._random.token_bytes(32))
-        self._policy = MasterPolicy(gid)
+        self._policy = MasterPolicy(gid, frozenset(Suite))
         self._half_open: dict[SessionId, MasterHandshake] = {}
         self._sessions: dict[SessionId, OpenSession] = {}
 
@@ -81,7 +97,7 @@ class HostileTestMaster:
                     return [self._keys_session(KeysSessionRequest.from_body(body))]
                 case "/getTicket":
                     return [self._get_ticket(SealedRequest.from_body(body))]
-                case "/assoc" | "/data":
+                case "/assoc" | "/rotate" | "/data":
                     return [self._request(port, SealedRequest.from_body(body, max_bytes=262_144))]
                 case "/stream":
                     sid, message = parse_stream_opening(body)
@@ -113,47 +129,79 @@ class HostileTestMaster:
                 raise PairingError("not invited")
             handshake.verify_pairing(code)
             del self.invitations[derive_code_id(code)]
-            self.enrolled[identity.address] = Device()
-        session, m4 = handshake.admit(self._ticket(identity.address))
+            oid = derive_object_id(identity.address)
+            self.enrolled[identity.address] = Device(oid, [(self.epoch, identity.address)])
+        device = self.enrolled[identity.address]
+        session, m4 = handshake.admit(self._ticket(device))
         view = master_view(session, self.key.address, identity.address)
         self._witness.master_admitted(view, enrolled=identity.address in self.enrolled)
         del self._half_open[m3.sid]
-        self._sessions = {sid: held for sid, held in self._sessions.items() if held.device != identity.address}
-        self._sessions[m3.sid] = OpenSession(session, identity.address, m3.to_body(), m4.to_body())
+        self._sessions = {sid: held for sid, held in self._sessions.items() if held.device is not device}
+        self._sessions[m3.sid] = OpenSession(session, device, identity.address, m3.to_body(), m4.to_body())
         return m4.to_body()
 
-    def _ticket(self, address: Address) -> Ticket:
+    def _ticket(self, device: Device) -> Ticket:
         return Ticket(
             gid=self.gid,
-            oid=derive_object_id(address),
-            address=address,
-            token=issue_token(self.key, self.gid, address),
+            oid=device.oid,
+            address=device.address,
+            token=issue_token(self.key, self.gid, device.address, oid=device.oid),
             master_oid=derive_object_id(self.key.address),
             chain_id=1337,
             contract=DOMAIN.identity.contract,
             state=MembershipState.ACTIVE,
             epoch=self.epoch,
             deadline_unix_s=1_800_000_000,
-            last_seq=self.enrolled[address].state.last_seq,
+            last_seq=device.state.last_seq,
             terms=TERMS,
         )
 
     def _request(self, port: Port, request: SealedRequest) -> bytes:
         held = self._find(request.sid)
-        receiver = held.session.control if port == "/assoc" else held.session.data
+        receiver = held.session.data if port == "/data" else held.session.control
         opened = receiver.open_request(request)
         if isinstance(opened, RepeatedRequest):
             return opened.answer.to_body()
-        self._witness.master_opened((request.sid, port, opened.seq), opened.plaintext)
-        if port == "/assoc":
-            AssociationCall.decode(opened.plaintext)
-            answer = RegistryResult(MembershipState.ACTIVE, Reason.NONE, bytes(32), 1, self.epoch).encode()
-        else:
+        lane = lane_of(request.sid, port, opened.seq)
+        self._witness.master_opened(lane, opened.plaintext)
+        if port == "/data":
             frame = decode_slave_frame(opened.plaintext)
             assert isinstance(frame, Items)
             answer = encode_frame(self._take(held, frame).ack(credit_bytes=CREDIT_BYTES, epoch=self.epoch))
-        self._witness.master_sealed((request.sid, port, opened.seq), answer)
+        else:
+            answer = self._control(port, held, opened.plaintext).encode()
+        self._witness.master_sealed(lane, answer)
         return receiver.seal_answer(opened.seq, answer).to_body()
+
+    def _control(self, port: Port, held: OpenSession, plaintext: bytes) -> RegistryResult:
+        try:
+            if port == "/rotate":
+                self._rotate(held, RotationCall.decode(plaintext))
+            else:
+                AssociationCall.decode(plaintext)
+                if held.is_rotated:
+                    return RegistryResult(MembershipState.ACTIVE, Reason.NOT_A_MEMBER, bytes(32), 0, self.epoch)
+        except DecodingError:
+            return RegistryResult(MembershipState.ACTIVE, Reason.MALFORMED, bytes(32), 0, self.epoch)
+        return RegistryResult(MembershipState.ACTIVE, Reason.NONE, bytes(32), 1, self.epoch)
+
+    def _rotate(self, held: OpenSession, call: RotationCall) -> None:
+        """What master and contract do together (docs/protocol.md §7.1); asking again does no harm."""
+        device, new = held.device, call.new_address
+        if device.address == new:
+            return
+        digest = DOMAIN.rotation_digest(self.gid, device.oid, new, call.deadline_unix_s)
+        assert new not in self.enrolled, "an honest device asks for a fresh key"
+        verify_signature(digest, call.by_old, device.address)
+        verify_signature(digest, call.by_new, new)
+        self._witness.master_changed_key(device.oid, device.address, new)
+        self._forget_key(device.address)
+        self.enrolled[new] = device
+        self.epoch += 1
+        device.keys.append((self.epoch, new))
+
+    def _forget_key(self, old: Address) -> None:
+        del self.enrolled[old]
 
     def _find(self, sid: SessionId) -> OpenSession:
         held = self._sessions.get(sid)
@@ -169,7 +217,7 @@ class HostileTestMaster:
         self._note_stream_unit(sid, message, plaintext)
         assert isinstance(decode_slave_frame(plaintext), Open)
         held.has_stream = True
-        return [self._send_ack(held, take_items([], self._device(held).state, self._rules(held), {}))]
+        return [self._send_ack(held, take_items([], held.device.state, self._rules(held), {}))]
 
     def _stream(self, sid: SessionId, message: bytes) -> list[bytes]:
         held = self._find(sid)
@@ -193,26 +241,24 @@ class HostileTestMaster:
         return [self._send_ack(held, intake)]
 
     def _note_stream_unit(self, sid: SessionId, message: bytes, plaintext: bytes) -> None:
-        self._witness.master_opened((sid, "/stream", int.from_bytes(message[:8], "big")), plaintext)
+        self._witness.master_opened(lane_of(sid, "/stream", int.from_bytes(message[:8], "big")), plaintext)
 
     def _send_ack(self, held: OpenSession, intake: Intake) -> bytes:
         frame = encode_frame(intake.ack(credit_bytes=CREDIT_BYTES, epoch=self.epoch))
         message = held.session.stream_out.seal(frame)
-        self._witness.master_sealed((held.session.sid, "/stream", int.from_bytes(message[:8], "big")), frame)
+        lane = lane_of(held.session.sid, "/stream", int.from_bytes(message[:8], "big"))
+        self._witness.master_sealed(lane, frame)
         return message
-
-    def _device(self, held: OpenSession) -> Device:
-        return self.enrolled[held.device]
 
     def _rules(self, held: OpenSession) -> IntakeRules:
         own = derive_object_id(self.key.address)
         return IntakeRules(
             domain=DOMAIN,
             gid=self.gid,
-            sender=derive_object_id(held.device),
-            is_sender_active=True,
+            sender=held.device.oid,
+            is_sender_active=not held.is_rotated,
             epoch=self.epoch,
-            address_in=lambda _epoch: held.device,
+            address_in=held.device.address_in,
             is_active_member=lambda oid: oid == own,
             master=own,
             has_room=lambda _oid: True,
@@ -220,14 +266,14 @@ class HostileTestMaster:
         )
 
     def _take(self, held: OpenSession, frame: Items) -> Intake:
-        device = self._device(held)
+        device = held.device
         stored = {
             seq: device.records[seq] for seq in seqs_to_look_up(device.state, frame.items) if seq in device.records
         }
         intake = take_items(frame.items, device.state, self._rules(held), stored)
         for accepted in intake.records:
             record = accepted.record
-            self._witness.master_stored(held.device, record.seq, record.payload)
+            self._witness.master_stored(device.oid, record.seq, record.payload)
             device.records[record.seq] = StoredRecord(
                 ObjectId(record.receiver), record.seq, record.epoch, accepted.payload_hash
             )

@@ -10,12 +10,18 @@ from typing import Literal
 
 from group_protocol.channels import MasterSession, SlaveSession
 from group_protocol.crypto.kdf import sha256
-from group_protocol.identifiers import Address, SessionId
+from group_protocol.identifiers import Address, ObjectId, SessionId
 
-Port = Literal["/keysSession", "/getTicket", "/assoc", "/data", "/stream"]
-PORTS: tuple[Port, ...] = ("/keysSession", "/getTicket", "/assoc", "/data", "/stream")
+Port = Literal["/keysSession", "/getTicket", "/assoc", "/rotate", "/data", "/stream"]
+PORTS: tuple[Port, ...] = ("/keysSession", "/getTicket", "/assoc", "/rotate", "/data", "/stream")
+RECORD_PORTS: tuple[Port, ...] = ("/data", "/stream")
 Lane = tuple[SessionId, str, int]
-"""Session, path, seq."""
+"""Session, channel, seq."""
+
+
+def lane_of(sid: SessionId, port: Port, seq: int) -> Lane:
+    """``/assoc`` and ``/rotate`` share the control channel."""
+    return sid, "control" if port in {"/assoc", "/rotate"} else port, seq
 
 
 @dataclass(frozen=True)
@@ -75,8 +81,10 @@ class Witness:
     sealed_by_master: dict[Lane, bytes] = field(default_factory=dict)
     opened_by_master: set[Lane] = field(default_factory=set)
     opened_by_slave: set[Lane] = field(default_factory=set)
-    said: dict[tuple[Address, int], bytes] = field(default_factory=dict)
-    stored: dict[tuple[Address, int], bytes] = field(default_factory=dict)
+    said: dict[tuple[ObjectId, int], bytes] = field(default_factory=dict)
+    stored: dict[tuple[ObjectId, int], bytes] = field(default_factory=dict)
+    wished_keys: set[tuple[ObjectId, Address]] = field(default_factory=set)
+    dropped_keys: set[Address] = field(default_factory=set)
     refusals: int = 0
 
     def slave_proved_itself(self, view: View) -> None:
@@ -86,6 +94,7 @@ class Witness:
     def master_admitted(self, view: View, *, enrolled: bool) -> None:
         """Agreement of the master with the slave, injective; and an identity is an enrolled key."""
         assert enrolled
+        assert view.slave not in self.dropped_keys, "a key that was rotated out opened a session"
         assert view in self.proven_by_slave, "the master holds a view that no slave holds"
         assert all(other.sid != view.sid for other in self.admitted), "two sessions under one name"
         self.admitted.add(view)
@@ -114,17 +123,26 @@ class Witness:
         assert self.sealed_by_master.get(lane) == plaintext
         self.opened_by_slave.add(lane)
 
-    def slave_said(self, slave: Address, seq: int, payload: bytes) -> None:
+    def slave_wishes_key(self, slave: ObjectId, new: Address) -> None:
+        self.wished_keys.add((slave, new))
+
+    def master_changed_key(self, slave: ObjectId, old: Address, new: Address) -> None:
+        assert (slave, new) in self.wished_keys, "a key was changed that its device did not wish to change"
+        assert new not in self.dropped_keys, "a key came back"
+        assert old not in self.dropped_keys, "a key was rotated out twice"
+        self.dropped_keys.add(old)
+
+    def slave_said(self, slave: ObjectId, seq: int, payload: bytes) -> None:
         assert (slave, seq) not in self.said
         self.said[slave, seq] = payload
 
-    def master_stored(self, slave: Address, seq: int, payload: bytes) -> None:
+    def master_stored(self, slave: ObjectId, seq: int, payload: bytes) -> None:
         assert (slave, seq) not in self.stored, "a record was accepted twice"
         assert self.said.get((slave, seq)) == payload
         assert all(known < seq for device, known in self.stored if device == slave), "stored out of order"
         self.stored[slave, seq] = payload
 
-    def slave_was_acknowledged(self, slave: Address, seq: int) -> None:
+    def slave_was_acknowledged(self, slave: ObjectId, seq: int) -> None:
         assert self.stored.get((slave, seq)) == self.said[slave, seq], "a record was acknowledged and is not stored"
 
 
