@@ -190,6 +190,10 @@ class Web3Registry(GroupRegistry):
         """See the port."""
         return (await self._node.fetch_head()).timestamp_unix_s
 
+    async def check(self) -> None:
+        """See the port."""
+        await self._replica.wait_for_block((await self._node.fetch_head()).number)
+
     def membership(self) -> Membership:
         """See the port. Raises RegistryInconsistent once the node's events have contradicted each other."""
         return self._replica.membership

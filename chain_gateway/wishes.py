@@ -58,13 +58,18 @@ def associate(domain: TypedDataDomain, request: AssociationRequest) -> Wish[Asso
 
 
 def revoke(request: RevocationRequest) -> Wish[Revoked]:
-    """A revocation; it is for good."""
+    """A revocation; it is for good, unless a fork takes it away."""
+
+    def is_revoked(membership: Membership) -> bool:
+        view = membership.objects.get(request.oid)
+        return view is not None and view.state is ObjectState.REVOKED
+
     return Wish(
         Revoked,
         request.oid,
         lambda event: (event.gid, event.oid) == (request.gid, request.oid),
         request.signature,
-        lambda _: True,
+        is_revoked,
     )
 
 

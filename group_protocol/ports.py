@@ -201,6 +201,10 @@ class GroupRegistry(Protocol):
         """Timestamp of the newest block, unix seconds: what deadlines are checked against."""
         ...
 
+    async def check(self) -> None:
+        """Return if the chain answers and :meth:`membership` is up to date with it. Raises what the others do."""
+        await self.fetch_block_time()
+
     def membership(self) -> Membership:
         """The fold over all events that count. No I/O. Raises RegistryInconsistent if they contradict each other.
 

@@ -51,6 +51,7 @@ def gateway_config(config: MasterConfig) -> GatewayConfig:
         batches=BatchTerms(window_s=config.association_window_ms / 1_000, size=config.association_batch),
         contract=Address(bytes.fromhex(contract)) if contract else None,
         contract_block=config.contract_block,
+        confirmations=0 if config.chain == EMBEDDED else config.confirmations,
     )
 
 

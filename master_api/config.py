@@ -7,6 +7,7 @@ from group_protocol.crypto.aead import Aead
 from group_protocol.limits import PAIRING_LIFETIME_S, PAYLOAD_MAX_BYTES, SESSION_LIFETIME_S
 from group_protocol.suites import DEFAULT_SUITES, Suite
 from group_protocol.tickets import EvidencePolicy, SessionTerms
+from master_api.chain_policy import ChainAwayPolicy
 from master_api.full_queue import FullQueue
 from system_ports.rate_limits import Rate
 
@@ -32,6 +33,19 @@ class MasterConfig:
     """SQLAlchemy URL of the store. Empty: SQLite in the data folder."""
     chain: str = "embedded"
     """``embedded``, or the URL of a JSON-RPC node."""
+    confirmations: int = 0
+    """Blocks that have to stand above an association's own before it counts. Revocations count at once.
+
+    0 for the embedded chain and others that never fork.
+    """
+    chain_away: ChainAwayPolicy = ChainAwayPolicy.FAIL_CLOSED
+    """What becomes of members' records once the chain has been away for `chain_away_max_s`.
+
+    fail-closed: they are refused, and wait in the devices' buffers. fail-open: they are taken on the last known
+    membership.
+    """
+    chain_away_max_s: float = 3_600.0
+    """While the chain is away for no longer than this, members go on by either policy."""
     contract: str = ""
     """Contract address in hex, for a node by URL. The embedded chain knows its own."""
     contract_block: int = 0

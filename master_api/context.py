@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from group_protocol.crypto.keys import PrivateKey
 from group_protocol.ports import Clock, GroupRegistry, Random
 from master_api.audit import AuditLog
+from master_api.chain_watch import ChainWatch
 from master_api.config import MasterConfig
 from master_api.current_group import CurrentGroup
 from master_api.deadlines import Deadlines
@@ -13,6 +14,7 @@ from master_api.refusal_log import RefusalLog
 from master_api.registry_calls import RegistryCalls
 from master_api.sessions import HalfOpenSessions, LiveSessions
 from master_api.store.store import Store
+from master_api.waiting_acts import WaitingActs
 
 
 @dataclass
@@ -30,6 +32,8 @@ class MasterContext:
     group: CurrentGroup
     post: PeerPost
     deadlines: Deadlines
+    watch: ChainWatch
+    waiting: WaitingActs
     calls: RegistryCalls
     half_open: HalfOpenSessions
     live: LiveSessions
@@ -40,6 +44,7 @@ def build_context(
 ) -> MasterContext:
     """Put a master together around its outward ports. Nothing is started."""
     audit, group = AuditLog(key, clock), CurrentGroup(registry)
+    watch = ChainWatch(registry, store, audit, clock, config.chain_away, config.chain_away_max_s)
     return MasterContext(
         config=config,
         key=key,
@@ -58,7 +63,9 @@ def build_context(
             queue_max=config.peer_queue_max,
             when_full=config.peer_queue_full,
         ),
-        deadlines=Deadlines(registry, clock, config.association_deadline_s),
+        deadlines=Deadlines(registry, clock, config.association_deadline_s, lambda: watch.is_away),
+        watch=watch,
+        waiting=WaitingActs(store, audit, clock),
         calls=RegistryCalls(config.association_wait_s),
         half_open=HalfOpenSessions(config.half_open_max, config.half_open_per_address_max),
         live=LiveSessions(config.sessions_max),

@@ -19,15 +19,17 @@ from group_protocol.identifiers import HASH_BYTES, Address
 from group_protocol.membership import ObjectState, Rotated
 from group_protocol.messages import SealedAnswer, SealedRequest
 from group_protocol.messages_rotation import RotationCall
-from group_protocol.ports import AssociationRequest, Receipt, RotationRequest
+from group_protocol.ports import Receipt, RotationRequest
 from group_protocol.tickets import AssociationCall, MembershipState, RegistryResult
 from group_protocol.tokens import issue_token
+from master_api.chain_queue import ChainQueue
 from master_api.context import MasterContext
 from master_api.membership_follower import MembershipFollower
 from master_api.rotation_proofs import verify_rotation
 from master_api.sessions import LiveSession
 from master_api.store.devices import DeviceRow, fetch_device, fetch_device_by_address
 from master_api.store.rotations import RotationRow, keep_rotation
+from master_api.store.waiting_acts import WaitingAssociation
 
 NO_TRANSACTION = bytes(HASH_BYTES)
 
@@ -37,9 +39,10 @@ Answer = Callable[[LiveSession, bytes], Awaitable[RegistryResult]]
 class Control:
     """Answers M5 and ``/rotate`` by way of the registry."""
 
-    def __init__(self, context: MasterContext, follower: MembershipFollower) -> None:
+    def __init__(self, context: MasterContext, follower: MembershipFollower, queue: ChainQueue) -> None:
         self._context = context
         self._follower = follower
+        self._queue = queue
 
     async def answer_association(self, request: SealedRequest) -> SealedAnswer:
         """M5 to M6. Raises RemoteProtocolError or BusyError; refusals for a reason are inside the answer."""
@@ -83,19 +86,27 @@ class Control:
             raise RefusedError(Reason.OBJECT_REVOKED)
         if state is not MembershipState.ACTIVE:
             self._check_association(live, call)
-            group = self._context.group.require()
-            wish = AssociationRequest(group.gid, call.token, call.request, call.deadline_unix_s)
+            waiting = WaitingAssociation(live.oid, call.token, call.request, call.deadline_unix_s)
             try:
-                receipt = await self._context.calls.run(live.oid, lambda: self._send_association(live, wish))
+                receipt = await self._context.calls.run(live.oid, lambda: self._queue.send_association(waiting))
             except RefusedError as exc:
                 if self._state(live) is not MembershipState.ACTIVE:
                     if exc.reason is Reason.OBJECT_ID_IN_USE and await self._is_in_register(live):
                         return self._pending_result()
+                    await self._context.waiting.drop_association(live.oid)
                     raise
+            except RegistryUnavailable:
+                return await self._wait_for_chain(waiting)
             else:
                 if receipt is None:
+                    await self._context.waiting.keep_association(waiting)
                     return self._pending_result()
         return await self._active_result(live)
+
+    async def _wait_for_chain(self, waiting: WaitingAssociation) -> RegistryResult:
+        """Keep the request: it is sent when the chain is back, whether the device asks again or not."""
+        await self._context.waiting.keep_association(waiting)
+        return self._pending_result(Reason.CHAIN_UNAVAILABLE)
 
     async def _is_in_register(self, live: LiveSession) -> bool:
         """Whether somebody else sent the device's request first: anyone may relay it. Its event is on its way here."""
@@ -109,13 +120,6 @@ class Control:
             raise RefusedError(Reason.TOKEN_REFUSED)
         digest = group.domain.association_digest(group.gid, call.token, call.deadline_unix_s)
         _require_signer(digest, call.request, live.address)
-
-    async def _send_association(self, live: LiveSession, wish: AssociationRequest) -> Receipt:
-        receipt = await self._context.registry.associate(wish)
-        await self._follower.wait_for_device(
-            live.oid, lambda device: device.state is not MembershipState.NOT_ASSOCIATED
-        )
-        return receipt
 
     async def _rotate(self, live: LiveSession, plaintext: bytes) -> RegistryResult:
         call = RotationCall.decode(plaintext)
@@ -183,8 +187,8 @@ class Control:
         at = receipt.position
         return RegistryResult(MembershipState.ACTIVE, Reason.NONE, at.transaction_hash, at.block_number, self._epoch())
 
-    def _pending_result(self) -> RegistryResult:
-        return RegistryResult(MembershipState.PENDING, Reason.NONE, NO_TRANSACTION, 0, self._epoch())
+    def _pending_result(self, reason: Reason = Reason.NONE) -> RegistryResult:
+        return RegistryResult(MembershipState.PENDING, reason, NO_TRANSACTION, 0, self._epoch())
 
     def _result(self, live: LiveSession, reason: Reason) -> RegistryResult:
         return RegistryResult(self._state(live), reason, NO_TRANSACTION, 0, self._epoch())
@@ -197,7 +201,8 @@ class Control:
             if view.state is ObjectState.REVOKED:
                 return MembershipState.REVOKED
             return MembershipState.ACTIVE
-        return MembershipState.PENDING if self._context.calls.is_running(live.oid) else MembershipState.NOT_ASSOCIATED
+        is_waiting = self._context.calls.is_running(live.oid) or live.oid in self._context.waiting.associations
+        return MembershipState.PENDING if is_waiting else MembershipState.NOT_ASSOCIATED
 
     def _epoch(self) -> int:
         return self._context.group.view().epoch

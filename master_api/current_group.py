@@ -39,6 +39,10 @@ class CurrentGroup:
         """Serve this group from now on."""
         self._formed = FormedGroup(row, TypedDataDomain(RegistryIdentity(row.chain_id, row.contract)))
 
+    def disown(self) -> None:
+        """Serve no group any more: the one in the store is another contract's."""
+        self._formed = None
+
     @property
     def formed(self) -> FormedGroup | None:
         """The group, or None."""

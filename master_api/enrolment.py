@@ -18,7 +18,7 @@ from master_api.context import MasterContext
 from master_api.current_group import FormedGroup
 from master_api.pairing import pair_device, require_invited
 from master_api.sessions import DeviceRecords, HalfOpen, LiveSession
-from master_api.store.devices import DeviceRow, fetch_device_by_address, fetch_keys_of, set_last_seen
+from master_api.store.devices import DeviceRow, fetch_device, fetch_device_by_address, fetch_keys_of, set_last_seen
 from master_api.store.records import fetch_device_state
 from system_ports.rate_limits import HandshakeLimiter, Rate
 
@@ -142,7 +142,8 @@ class Enrolment:
         if older is not None:
             # Before the state is read, so that nothing of the older session can be written behind it.
             context.live.end(older, Reason.REPLACED)
-        records = await context.store.write(lambda connection: self._begin_records(connection, device))
+        # Read again: the operator may have revoked it since.
+        records, device = await context.store.write(lambda connection: self._begin_records(connection, device))
         state = self._membership_state(group, device, view)
         ticket = self._make_ticket(group, device, state, deadline_unix_s, records.committed.last_seq)
         session, m4 = half_open.handshake.admit(ticket)
@@ -161,11 +162,12 @@ class Enrolment:
         _log.info("session opened", extra={"fields": {"oid": device.oid.hex(), "state": ticket.state.name}})
         return m4
 
-    def _begin_records(self, connection: Connection, device: DeviceRow) -> DeviceRecords:
+    def _begin_records(self, connection: Connection, device: DeviceRow) -> tuple[DeviceRecords, DeviceRow]:
         set_last_seen(connection, device.oid, self._context.clock.now_unix_s())
         self._context.audit.append(connection, AuditKind.SESSION_OPENED, {"oid": device.oid.hex()})
         state = fetch_device_state(connection, device.oid)
-        return DeviceRecords(fetch_keys_of(connection, device.oid), committed=state, judged=state)
+        records = DeviceRecords(fetch_keys_of(connection, device.oid), committed=state, judged=state)
+        return records, fetch_device(connection, device.oid) or device
 
     def _make_ticket(
         self, group: FormedGroup, device: DeviceRow, state: MembershipState, deadline_unix_s: int, last_seq: int
@@ -191,7 +193,8 @@ class Enrolment:
             return MembershipState.REVOKED
         if view is not None and view.gid == group.gid:
             return MembershipState.REVOKED if view.state is ObjectState.REVOKED else MembershipState.ACTIVE
-        return MembershipState.PENDING if self._context.calls.is_running(device.oid) else MembershipState.NOT_ASSOCIATED
+        is_waiting = self._context.calls.is_running(device.oid) or device.oid in self._context.waiting.associations
+        return MembershipState.PENDING if is_waiting else MembershipState.NOT_ASSOCIATED
 
 
 def _take_note(admission: asyncio.Task[SealedAnswer]) -> None:

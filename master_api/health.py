@@ -44,6 +44,7 @@ class HealthCheck:
                     {
                         "store": await _state_of(self._context.store.check),
                         "registry": await _state_of(self._check_registry),
+                        "chain": self._context.watch.describe(),
                         "group": "ok" if self._context.group.formed is not None else "no group was created yet",
                         "membership": "ok" if self._follower.is_following else "the registry's events are not followed",
                     }

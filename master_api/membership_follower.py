@@ -10,6 +10,7 @@ from group_protocol.errors import Reason, RegistryInconsistent, RegistryUnavaila
 from group_protocol.identifiers import Address, ObjectId
 from group_protocol.membership import (
     Associated,
+    AssociationUndone,
     ChainEvent,
     MasterRotated,
     ObjectState,
@@ -29,6 +30,7 @@ from master_api.store.devices import (
     set_address,
     set_association,
     set_state,
+    undo_association,
 )
 from master_api.store.peer_queue import drop_messages_of
 from master_api.store.rotations import fetch_rotations
@@ -98,13 +100,21 @@ class MembershipFollower:
         membership = self._context.registry.membership()
         epoch = self._context.group.view().epoch
 
-        def bring_up(connection: Connection) -> None:
+        def bring_up(connection: Connection) -> list[ObjectId]:
+            """Answers whom the registry shows as a slave though it was revoked here."""
+            unrevoked = []
             for device in fetch_devices(connection):
                 view = membership.objects.get(device.oid)
                 if view is not None and view.gid == group.gid:
                     self._bring_up_device(connection, device, view, epoch)
+                    if view.state is ObjectState.SLAVE and device.state is MembershipState.REVOKED:
+                        unrevoked.append(device.oid)
+                elif view is None:
+                    self._note_undone(connection, device.oid)
+            return unrevoked
 
-        await self._context.store.write(bring_up)
+        for oid in await self._context.store.write(bring_up):
+            await self._context.waiting.renew_revocation(oid)
         for live in self._context.live:
             view = membership.objects.get(live.oid)
             if view is not None and view.state is ObjectState.REVOKED:
@@ -124,9 +134,15 @@ class MembershipFollower:
         match event:
             case Associated():
                 await self._context.store.write(lambda connection: self._note_association(connection, event))
+                await self._context.waiting.drop_association(event.oid)
+                await self._revoke_again(event.oid)
+            case AssociationUndone():
+                self._send_back(event.oid)
+                await self._context.store.write(lambda connection: self._note_undone(connection, event.oid))
             case Revoked():
-                self._cut_off(event.oid)
+                self.cut_off(event.oid)
                 await self._context.store.write(lambda connection: self._note_revocation(connection, event.oid))
+                await self._context.waiting.settle_revocation(event.oid, event.at.block_number)
             case Rotated():
                 self._let_go_of_old_key(event.oid)
                 await self._context.store.write(
@@ -139,13 +155,28 @@ class MembershipFollower:
                 )
             case _:
                 return
-        if not isinstance(event, Associated):
+        if not isinstance(event, Associated | AssociationUndone):
             self._announce_epoch()
 
-    def _cut_off(self, oid: ObjectId) -> None:
+    def cut_off(self, oid: ObjectId) -> None:
+        """End what a revoked device has open."""
         live = self._context.live.of_device(oid)
         if live is not None:
             self._context.live.end(live, Reason.OBJECT_REVOKED)
+
+    def _send_back(self, oid: ObjectId) -> None:
+        """A fork took the device's association: its stream ends with NOT_A_MEMBER, and it comes again with M5."""
+        live = self._context.live.of_device(oid)
+        if live is not None and live.stream is not None:
+            live.stream.end(Reason.NOT_A_MEMBER)
+
+    async def _revoke_again(self, oid: ObjectId) -> None:
+        """The registry shows a slave that this master's operator revoked: a fork undid it, or it came too late."""
+        view = self._context.registry.membership().objects.get(oid)
+        if view is not None and view.state is ObjectState.SLAVE:
+            device = await self._context.store.read(lambda connection: fetch_device(connection, oid))
+            if device is not None and device.state is MembershipState.REVOKED:
+                await self._context.waiting.renew_revocation(oid)
 
     def _let_go_of_old_key(self, oid: ObjectId) -> None:
         live = self._context.live.of_device(oid)
@@ -182,6 +213,12 @@ class MembershipFollower:
             "block": event.at.block_number,
         }
         self._context.audit.append(connection, AuditKind.DEVICE_ASSOCIATED, detail)
+
+    def _note_undone(self, connection: Connection, oid: ObjectId) -> None:
+        device = fetch_device(connection, oid)
+        if device is not None and device.state is MembershipState.ACTIVE:
+            undo_association(connection, oid)
+            self._context.audit.append(connection, AuditKind.ASSOCIATION_UNDONE, {"oid": oid.hex()})
 
     def _note_revocation(self, connection: Connection, oid: ObjectId) -> None:
         device = fetch_device(connection, oid)

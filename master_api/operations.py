@@ -8,11 +8,10 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from group_protocol.errors import Reason, RefusedError
+from group_protocol.errors import Reason, RefusedError, RegistryInconsistent, RegistryUnavailable
 from group_protocol.identifiers import HASH_BYTES, GroupId, derive_object_id
-from group_protocol.membership import ChainPosition
+from group_protocol.membership import ChainPosition, ObjectState
 from group_protocol.ports import CreateGroupRequest, RegistryIdentity, RevocationRequest
-from group_protocol.tickets import MembershipState
 from group_protocol.typed_data import TypedDataDomain, derive_group_id
 from master_api.audit import AuditHead, AuditKind, Detail
 from master_api.context import MasterContext
@@ -132,25 +131,50 @@ class Operations:
     async def revoke_device(self, device: str) -> JsonObject:
         """Revoke a device for good, by its whole oid or its name.
 
+        It is cut off here at once. ``block``, ``transaction`` and ``gas`` are null while the chain does not have it
+        yet, and ``chain`` says why: it is kept, and sent when the chain can take it.
+
         Raises:
             RefusedError: There is no such device or more than one, or the contract refused.
         """
-        context, group = self._context, self._context.group.require()
+        context, queue = self._context, self._service.queue
+        context.group.require()
         found = _select(await context.store.read(fetch_devices), device)
-        deadline_unix_s = await context.deadlines.suggest_unix_s()
-        digest = group.domain.revocation_digest(group.gid, found.oid, deadline_unix_s)
-        receipt = await context.registry.revoke(
-            RevocationRequest(group.gid, found.oid, deadline_unix_s, context.key.sign_digest(digest))
-        )
-        await self._service.follower.wait_for_device(found.oid, lambda row: row.state is MembershipState.REVOKED)
+        await self._require_revocable(found)
+        await queue.order_revocation(found)
+        receipt = None
+        try:
+            receipt = await queue.send_revocation(found.oid)
+            chain = "has it" if receipt is not None else "does not have it yet; it is kept, and waits for its block"
+        except (RegistryUnavailable, RegistryInconsistent) as exc:
+            chain = f"does not have it yet; it is kept, and sent when the chain is back ({exc})"
+        except RefusedError as exc:
+            await queue.settle_refused_revocation(found.oid, exc)
+            chain = f"refuses it: {exc}; the device is cut off here all the same"
+        epoch = context.registry.membership().groups.get(found.gid)
         return {
             "oid": found.oid.hex(),
             "name": found.name,
-            "transaction": "0x" + receipt.position.transaction_hash.hex(),
-            "block": receipt.position.block_number,
-            "gas": receipt.gas,
-            "epoch": context.group.view().epoch,
+            "transaction": None if receipt is None else "0x" + receipt.position.transaction_hash.hex(),
+            "block": None if receipt is None else receipt.position.block_number,
+            "gas": None if receipt is None else receipt.gas,
+            "epoch": None if epoch is None else epoch.epoch,
+            "chain": chain,
         }
+
+    async def _require_revocable(self, device: DeviceRow) -> None:
+        """Who is no member is refused by the contract, and nothing changes here; unless it may become one yet."""
+        context = self._context
+        view = context.registry.membership().objects.get(device.oid)
+        is_member = view is not None and view.state is ObjectState.SLAVE
+        may_become_one = device.oid in context.waiting.associations or context.calls.is_running(device.oid)
+        if is_member or may_become_one or context.watch.is_away or device.oid in context.waiting.revocations:
+            return
+        group, deadline_unix_s = context.group.require(), await context.deadlines.suggest_unix_s()
+        digest = group.domain.revocation_digest(group.gid, device.oid, deadline_unix_s)
+        await context.registry.revoke(
+            RevocationRequest(group.gid, device.oid, deadline_unix_s, context.key.sign_digest(digest))
+        )
 
     async def verify_records(self) -> JsonObject:
         """Verify the evidence of every stored record."""
@@ -175,6 +199,10 @@ class Operations:
             "sessions": len(context.live),
             "streams": sum(1 for live in context.live if live.stream is not None),
             "half_open": len(context.half_open),
+            "waiting_for_chain": {
+                "associations": len(context.waiting.associations),
+                "revocations": len(context.waiting.revocations),
+            },
             "refusals": dict(context.refusals.totals),
         }
 

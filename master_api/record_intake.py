@@ -51,6 +51,7 @@ class RecordIntake:
         post: PeerPost,
         credit_bytes: int,
         checks: SignatureChecks,
+        refuses_all: Callable[[], bool] = lambda: False,
     ) -> None:
         self._store = store
         self._group = group
@@ -60,6 +61,7 @@ class RecordIntake:
         self._post = post
         self._credit_bytes = credit_bytes
         self._checks = checks
+        self._refuses_all = refuses_all
 
     async def take(self, live: LiveSession, frame: Items) -> Ack:
         """Judge a frame, commit it, answer the ACK. A store that fails is answered as a refusal of the first item."""
@@ -111,6 +113,9 @@ class RecordIntake:
             live.records.judged = await self._store.write(lambda connection: fetch_device_state(connection, live.oid))
             live.records.committed = live.records.judged
         state = live.records.judged
+        if self._refuses_all():
+            refusal = Refusal(_seq(items[0]), Reason.CHAIN_UNAVAILABLE, "the chain has been away for too long")
+            return Intake(state, (), (), 0, refusal)
         stored: dict[int, StoredRecord] = {}
         if seqs := seqs_to_look_up(state, items):
             # By the writer's queue, not by a reader: what is looked up may be queued and not committed.

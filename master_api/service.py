@@ -6,8 +6,9 @@ import logging
 from aiohttp import web
 from sqlalchemy import Connection
 
-from group_protocol.errors import ConfigurationError, Reason
+from group_protocol.errors import ConfigurationError, Reason, RegistryInconsistent, RegistryUnavailable
 from master_api.audit import AuditKind, Detail
+from master_api.chain_queue import ChainQueue
 from master_api.context import MasterContext
 from master_api.control import Control
 from master_api.data_requests import DataRequests
@@ -18,7 +19,7 @@ from master_api.membership_follower import MembershipFollower
 from master_api.record_intake import RecordIntake
 from master_api.reloading import Reloader
 from master_api.signature_checks import SignatureChecks, choose_processes
-from master_api.store.groups import fetch_group
+from master_api.store.groups import GroupRow, fetch_group
 from system_ports.edge_server import EdgeServer
 
 HOUSEKEEPING_S = 1.0
@@ -36,6 +37,7 @@ class MasterService:
     def __init__(self, context: MasterContext) -> None:
         self.context = context
         self.follower = MembershipFollower(context)
+        self.queue = ChainQueue(context, self.follower)
         self.health = HealthCheck(context, self.follower)
         self._tasks: list[asyncio.Task[None]] = []
         self._runner: web.ServerRunner | None = None
@@ -50,7 +52,12 @@ class MasterService:
             ConfigurationError: The stored group is on another chain or contract.
         """
         await self.context.post.open()
+        await self.context.waiting.load()
+        await self.context.watch.load()
+        await self.context.watch.check()
         await self._adopt_stored_group()
+        self._tasks.append(asyncio.create_task(self.context.watch.run(), name="chain watch"))
+        self._tasks.append(asyncio.create_task(self.queue.run(), name="what waits for the chain"))
         following = asyncio.create_task(self.follower.run(), name="membership follower")
         self._tasks.append(following)
         followed = asyncio.create_task(self.follower.wait_until_following(), name="waiting for the follower")
@@ -70,12 +77,13 @@ class MasterService:
             post=context.post,
             credit_bytes=config.stream_credit_bytes,
             checks=self._checks,
+            refuses_all=lambda: context.watch.refuses_records,
         )
         enrolment = Enrolment(context)
         handlers = Handlers(
             context,
             enrolment=enrolment,
-            control=Control(context, self.follower),
+            control=Control(context, self.follower, self.queue),
             records=DataRequests(context, intake),
             intake=intake,
             health=self.health,
@@ -121,6 +129,7 @@ class MasterService:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.queue.close()
         await self.context.calls.close()
         if was_listening:
             await self._audit(AuditKind.MASTER_STOPPED, {})
@@ -131,14 +140,38 @@ class MasterService:
         row = await context.store.read(lambda connection: fetch_group(connection, context.key.address))
         if row is None:
             return
-        identity = await context.registry.fetch_identity()
+        try:
+            await self._require_same_contract(row)
+        except RegistryUnavailable as exc:
+            # The members' last known state is on the disk: a chain that is away keeps nobody from it.
+            _log.warning("the chain cannot be asked whose contract it has", extra={"fields": {"message": str(exc)}})
+            self._tasks.append(asyncio.create_task(self._check_contract_later(row), name="contract check"))
+        context.group.adopt(row)
+
+    async def _require_same_contract(self, row: GroupRow) -> None:
+        identity = await self.context.registry.fetch_identity()
         if (identity.chain_id, identity.contract) != (row.chain_id, row.contract):
             raise ConfigurationError(
                 f"the group of this store is on chain {row.chain_id}, contract 0x{row.contract.hex()};"
                 f" the gateway stands for chain {identity.chain_id}, contract 0x{identity.contract.hex()}",
                 remedy="Set chain and contract as they were, or use another --data-dir.",
             )
-        context.group.adopt(row)
+
+    async def _check_contract_later(self, row: GroupRow) -> None:
+        """As soon as the chain answers; a group of another contract is served no longer."""
+        while True:
+            await self.context.watch.came_back.wait()
+            try:
+                await self._require_same_contract(row)
+            except RegistryUnavailable:
+                await asyncio.sleep(HOUSEKEEPING_S)
+            except (ConfigurationError, RegistryInconsistent):
+                _log.exception("the group is not served: stop the master and mend its settings")
+                self.context.group.disown()
+                self.context.live.end_all(Reason.SHUTTING_DOWN)
+                return
+            else:
+                return
 
     async def _keep_house(self) -> None:
         while True:

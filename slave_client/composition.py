@@ -88,7 +88,8 @@ async def join(config: SlaveConfig, pairing_text: str, *, patience_s: float, rep
         while True:
             try:
                 async with device.transport() as transport:
-                    await joining.associate(transport, await joining.open_session(transport))
+                    opened = await joining.open_session(transport)
+                    await joining.associate(transport, opened, waits_for_chain=False)
                 return describe_device(joining.state)
             except (MasterUnreachableError, BusyError, RegistryUnavailable) as exc:
                 wait_s = backoff.next_wait_s()

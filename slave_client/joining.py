@@ -28,7 +28,12 @@ from slave_client.keystore import DeviceKeys, KeyStore
 from slave_client.transport import Transport
 
 _POLL_S = 1.0
-"""Between two questions while the contract's receipt is pending; the master itself waits up to 20 s."""
+"""Between two questions while the receipt is pending; the master itself waits up to 20 s. Each pause is..."""
+_POLL_GROWTH = 1.2
+"""...so much longer than the last..."""
+_LONGEST_POLL_S = 10.0
+"""...up to this."""
+_PENDING_LINE = "the contract's receipt is pending"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,14 +115,20 @@ class Joining:
             return opened
         return await self._exchange(transport, self._keys.signing)
 
-    async def associate(self, transport: Transport, opened: OpenSession) -> None:
+    async def associate(self, transport: Transport, opened: OpenSession, *, waits_for_chain: bool = True) -> None:
         """M5 and M6, until the device is associated; nothing to do if it is.
+
+        Args:
+            transport: The session's.
+            opened: The session.
+            waits_for_chain: Go on asking while the master cannot reach the chain, however long; else raise.
 
         Raises:
             RefusedError: The contract or the master refused for a stated reason.
             RegistryUnavailable: The master cannot reach the contract.
             DeviceRevokedError, MasterRefusalError, MasterUnreachableError, BusyError: As they say.
         """
+        pause_s, told = _POLL_S, ""
         while self.state.step is JoinStep.ENROLLED:
             result = await self._ask_to_associate(transport, opened)
             if result.state is MembershipState.ACTIVE:
@@ -127,8 +138,18 @@ class Joining:
                 await self._advance(self.state.revoked())
                 raise self._revoked()
             elif result.state is MembershipState.PENDING:
-                self._report("the contract's receipt is pending")
-                await self._pause(_POLL_S)
+                is_away = result.reason is Reason.CHAIN_UNAVAILABLE
+                if is_away and not waits_for_chain:
+                    raise RegistryUnavailable(
+                        "the master cannot reach the chain now, and keeps our request",
+                        remedy="Start `vgroup slave run`: it goes on from here when the chain is back.",
+                    )
+                line = "the master cannot reach the chain now, and keeps our request" if is_away else _PENDING_LINE
+                if line != told:
+                    self._report(line)
+                    told = line
+                await self._pause(pause_s)
+                pause_s = min(pause_s * _POLL_GROWTH, _LONGEST_POLL_S)
             elif result.reason is Reason.CHAIN_UNAVAILABLE:
                 raise RegistryUnavailable(
                     "the master cannot reach the contract now", remedy="Try again; the device keeps its place."

@@ -248,7 +248,7 @@ def _convert(value: Any, kind: Any) -> Any:  # noqa: ANN401 - here untyped setti
             raise TypeError(value)
         return tuple(_convert(item, kind.__args__[0]) for item in items)
     if issubclass(kind, Enum):
-        return value if isinstance(value, kind) else kind[value.strip().upper()]
+        return value if isinstance(value, kind) else kind[value.strip().upper().replace("-", "_")]
     if isinstance(value, str):
         return _from_text(value.strip(), kind)
     if isinstance(value, Path) and kind is str:

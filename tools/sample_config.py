@@ -13,6 +13,7 @@ from enum import Enum
 from itertools import pairwise
 from pathlib import Path
 
+from master_api.chain_policy import ChainAwayPolicy
 from master_api.config import MasterConfig
 from slave_client.config import SlaveConfig
 
@@ -69,6 +70,8 @@ def render(config: type, heading: tuple[str, ...], *, left_out: frozenset[str], 
 def _toml(value: object) -> str:
     if isinstance(value, tuple):
         return "[" + ", ".join(_toml(item) for item in value) + "]"
+    if isinstance(value, ChainAwayPolicy):
+        return json.dumps(value.value)
     if isinstance(value, Enum):
         return json.dumps(value.name)
     return json.dumps(value)

@@ -107,6 +107,15 @@ def set_association(connection: Connection, oid: ObjectId, transaction_hash: byt
     )
 
 
+def undo_association(connection: Connection, oid: ObjectId) -> None:
+    """A fork took the transaction away: the device is no member."""
+    connection.execute(
+        update(schema.devices)
+        .where(schema.devices.c.oid == oid)
+        .values(state=int(MembershipState.NOT_ASSOCIATED), association_transaction=None, association_block=None)
+    )
+
+
 def set_address(connection: Connection, oid: ObjectId, address: Address, from_epoch: int) -> None:
     """The device has another key from this epoch on."""
     connection.execute(update(schema.devices).where(schema.devices.c.oid == oid).values(address=address))

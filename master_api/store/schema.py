@@ -85,6 +85,33 @@ rotations: Final = Table(
 )
 """Changes of key that devices asked for, signed by both keys; kept before the contract hears of them."""
 
+waiting_associations: Final = Table(
+    "waiting_associations",
+    METADATA,
+    Column("oid", LargeBinary(16), ForeignKey("devices.oid"), primary_key=True),
+    Column("token", LargeBinary(64), nullable=False),
+    Column("request", LargeBinary(64), nullable=False),
+    Column("deadline_unix_s", BigInteger, nullable=False),
+)
+"""Associations that devices signed and that the chain has not confirmed: sent when it can be reached."""
+
+ordered_revocations: Final = Table(
+    "ordered_revocations",
+    METADATA,
+    Column("oid", LargeBinary(16), ForeignKey("devices.oid"), primary_key=True),
+    Column("ordered_at_unix_s", Float(53), nullable=False),
+    Column("block", BigInteger),  # NULL: not on the chain yet
+)
+"""Revocations that this master's operator ordered. They hold here from that moment on, whatever the chain says."""
+
+chain_contact: Final = Table(
+    "chain_contact",
+    METADATA,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("at_unix_s", Float(53), nullable=False),
+)
+"""One row: when the chain last answered, so that a restart does not begin its time away anew."""
+
 records: Final = Table(
     "records",
     METADATA,

@@ -217,13 +217,15 @@ async def test_association_past_its_deadline_is_refused_by_the_contract(tmp_path
         assert (result.state, result.reason) == (MembershipState.NOT_ASSOCIATED, Reason.DEADLINE_PASSED)
 
 
-async def test_unreachable_chain_is_told_and_the_device_joins_when_it_is_back(tmp_path: Path) -> None:
+async def test_unreachable_chain_leaves_the_request_waiting_and_the_device_joins_when_it_is_back(
+    tmp_path: Path,
+) -> None:
     async with running_master(tmp_path) as bench:
         device = bench.device(5, code=await bench.make_code())
         await device.open_session()
         bench.registry.is_reachable = False
         result = await device.associate()
-        assert (result.state, result.reason) == (MembershipState.NOT_ASSOCIATED, Reason.CHAIN_UNAVAILABLE)
+        assert (result.state, result.reason) == (MembershipState.PENDING, Reason.CHAIN_UNAVAILABLE)
         bench.registry.is_reachable = True
         assert (await device.associate()).state is MembershipState.ACTIVE
 

@@ -127,8 +127,8 @@ async def test_contract_that_is_away_leaves_the_slave_enrolled_and_the_next_star
         async with slave.transport() as transport:
             opened = await joining.open_session(transport)
             bench.registry.is_reachable = False
-            with pytest.raises(RegistryUnavailable):
-                await joining.associate(transport, opened)
+            with pytest.raises(RegistryUnavailable, match="keeps our request"):
+                await joining.associate(transport, opened, waits_for_chain=False)
         assert slave.state.step is JoinStep.ENROLLED
         bench.registry.is_reachable = True
         assert (await slave.join()).step is JoinStep.ASSOCIATED

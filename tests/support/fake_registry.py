@@ -171,7 +171,7 @@ class FakeRegistry(GroupRegistry):
         )
 
     async def revoke(self, request: RevocationRequest) -> Receipt:
-        if (done := self._done_before(request, lambda: True)) is not None:
+        if (done := self._done_before(request, lambda: self._is_revoked(request.oid))) is not None:
             return done
         self._begin(request.deadline_unix_s)
         group = self._require_group(request.gid)
@@ -260,6 +260,9 @@ class FakeRegistry(GroupRegistry):
         account = recover_address(digest, request.request)
         found = self._objects.get(derive_object_id(account))
         return found is not None and (found.account, found.state) == (account, ObjectState.SLAVE)
+
+    def _is_revoked(self, oid: ObjectId) -> bool:
+        return oid in self._objects and self._objects[oid].state is ObjectState.REVOKED
 
     def _has_key(self, oid: ObjectId, address: Address) -> bool:
         found = self._objects[oid]
