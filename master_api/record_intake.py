@@ -40,7 +40,7 @@ class PendingCommit:
 class RecordIntake:
     """Judges frames and hands what is good to the store."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a port or a setting, by name
         self,
         *,
         store: Store,
