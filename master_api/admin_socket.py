@@ -3,7 +3,6 @@
 import asyncio
 import json
 import logging
-import os
 import stat
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -17,9 +16,8 @@ from master_api.admin_protocol import error_from_json, error_to_json, run_operat
 from master_api.descriptions import JsonObject
 from master_api.operations import Operations
 from system_ports.private_files import PRIVATE_FILE_MODE
+from system_ports.unix_sockets import short_socket_path
 
-SOCKET_PATH_MAX_BYTES = 107
-"""sun_path of unix(7), without its final zero."""
 ANSWER_TIMEOUT_S = 600.0
 """Verifying many records takes its time."""
 
@@ -31,28 +29,25 @@ async def admin_socket(path: Path, operations: Operations) -> AsyncIterator[None
     """Listen as long as the context lasts. The folder's lock is held, so a socket that is there is nobody's.
 
     Raises:
-        ConfigurationError: The path is too long for a Unix socket, or it cannot be made.
+        ConfigurationError: It cannot be made.
     """
-    if len(os.fsencode(path)) > SOCKET_PATH_MAX_BYTES:
-        raise ConfigurationError(
-            f"{path} is too long a name for a Unix socket", remedy="Choose a --data-dir with a shorter path."
-        )
     application = web.Application()
     application.router.add_post("/operations/{name}", _Handler(operations).handle)
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:
-        await _listen(runner, path)
-        yield
+        with short_socket_path(path) as short_path:
+            await _listen(runner, path, short_path)
+            yield
     finally:
         await runner.cleanup()
         await asyncio.to_thread(path.unlink, missing_ok=True)
 
 
-async def _listen(runner: web.AppRunner, path: Path) -> None:
+async def _listen(runner: web.AppRunner, path: Path, short_path: str) -> None:
     try:
         await asyncio.to_thread(path.unlink, missing_ok=True)
-        await web.UnixSite(runner, path).start()
+        await web.UnixSite(runner, short_path).start()
         await asyncio.to_thread(path.chmod, PRIVATE_FILE_MODE)
     except OSError as exc:
         raise ConfigurationError(f"cannot listen on {path}: {exc.strerror}") from exc
@@ -96,9 +91,13 @@ async def ask_master(path: Path, name: str, arguments: Mapping[str, object]) -> 
         RegistryUnavailable: The master went away in the middle.
     """
     timeout = aiohttp.ClientTimeout(total=ANSWER_TIMEOUT_S)
-    async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(path)), timeout=timeout) as session:
+    with short_socket_path(path) as short_path:
+        connector = aiohttp.UnixConnector(short_path)
         try:
-            async with session.post(f"http://master/operations/{name}", json=dict(arguments)) as response:
+            async with (
+                aiohttp.ClientSession(connector=connector, timeout=timeout) as session,
+                session.post(f"http://master/operations/{name}", json=dict(arguments)) as response,
+            ):
                 answer = await response.json()
         except aiohttp.ClientConnectorError:
             return None

@@ -1,15 +1,13 @@
 """A running slave takes its user's messages on a Unix socket in the state directory, which only its owner can enter.
 
 One line of JSON each way: ``{"to", "payload", "readings", "wait_s"}`` (byte values in hex), answered ``{"seq",
-"is_acknowledged"}`` or ``{"error": {"message", "remedy", "reason"}}``. The socket is reached by way of a descriptor of
-its folder, so that a long path does not matter (``sun_path`` of unix(7) holds 107 bytes).
+"is_acknowledged"}`` or ``{"error": {"message", "remedy", "reason"}}``.
 """
 
 import asyncio
 import contextlib
 import json
-import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +17,7 @@ from group_protocol.errors import ConfigurationError, Reason, RefusedError, Stor
 from group_protocol.identifiers import ObjectId, parse_object_id
 from group_protocol.limits import PAYLOAD_MAX_BYTES
 from system_ports.private_files import PRIVATE_FILE_MODE
+from system_ports.unix_sockets import short_socket_path
 
 SOCKET_NAME: Final = "control.sock"
 _LINE_MAX_BYTES: Final = 2 * PAYLOAD_MAX_BYTES + 1_024
@@ -59,7 +58,7 @@ async def control_socket(folder: Path, send: Send) -> AsyncIterator[None]:
     Raises:
         ConfigurationError: The file system holds no sockets.
     """
-    with _reachable(folder) as path:
+    with short_socket_path(folder / SOCKET_NAME) as path:
         with contextlib.suppress(FileNotFoundError):
             (folder / SOCKET_NAME).unlink()
         try:
@@ -82,7 +81,7 @@ async def ask_running_slave(folder: Path, wish: Wish) -> Sent | None:
         RefusedError: The master refused the message.
         VirtualGroupError: What else went wrong there.
     """
-    with _reachable(folder) as path:
+    with short_socket_path(folder / SOCKET_NAME) as path:
         try:
             reader, writer = await asyncio.open_unix_connection(path, limit=_LINE_MAX_BYTES)
         except OSError:
@@ -99,15 +98,6 @@ async def ask_running_slave(folder: Path, wish: Wish) -> Sent | None:
     if "error" in answer:
         raise _error_of(answer["error"])
     return Sent(answer["seq"], answer["is_acknowledged"])
-
-
-@contextlib.contextmanager
-def _reachable(folder: Path) -> Iterator[str]:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        yield f"/proc/self/fd/{descriptor}/{SOCKET_NAME}"
-    finally:
-        os.close(descriptor)
 
 
 class _Answering:
