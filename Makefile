@@ -25,6 +25,7 @@ CODE := benchmarks chain_gateway contracts group_protocol master_api measure sla
 
 ARGS ?=
 PYTEST_ARGS ?=
+WORKERS ?= auto
 
 .PHONY: help
 help: ## list the targets
@@ -37,8 +38,8 @@ demo: $(VENV)/.demo $(VENV)/.project ## form a group on this machine and attack 
 	@$(BIN)/vgroup demo $(ARGS)
 
 .PHONY: test
-test: dev $(PROOF_VENV)/.ready ## run the tests (PYTEST_ARGS="-k token")
-	@$(PY) -m pytest $(PYTEST_ARGS)
+test: dev $(PROOF_VENV)/.ready ## run the tests, on all cores (PYTEST_ARGS="-k token" WORKERS=0 for one process)
+	@$(PY) -m pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
 
 # What one command of Debian's packages each brings: faketime, tc and ip, unshare and nsenter.
 SYSTEM_PACKAGES := faketime=faketime tc=iproute2 nsenter=util-linux
