@@ -1,6 +1,7 @@
 """Joins over a real loopback connection.
 
 Client, server and both protocol sides are in one process: its CPU time is that of both sides together, kernel and all.
+The event loop is the daemons' own: uvloop.
 """
 
 import asyncio
@@ -30,6 +31,7 @@ from measure.paper_baseline.client import PaperClient
 from measure.paper_baseline.relay import Relay, relay_to
 from measure.paper_baseline.server import serve
 from slave_client.transport import Transport
+from system_ports import event_loop
 from system_ports.edge_server import EdgeServer, json_response
 from tests.support.fake_registry import FakeRegistry
 from tests.support.running_master import Bench, running_master
@@ -236,6 +238,6 @@ async def _timed(joins: Sequence[Callable[[], Awaitable[None]]]) -> float:
 
 def _probe(name: str, measured: Callable[[int], Coroutine[None, None, float]], loops: int) -> Probe:
     def run(times: int) -> Mapping[str, float]:
-        return {name: asyncio.run(measured(times))}
+        return {name: event_loop.run(measured(times))}
 
     return Probe(run, loops)
