@@ -16,7 +16,8 @@ from chain_gateway.acts import BATCH_GAS_LIMIT, BATCH_ITEM_GAS_LIMIT
 from chain_gateway.config import EMBEDDED_CHAIN_ID, BatchTerms, GatewayConfig
 from chain_gateway.contract_abi import ContractAbi
 from chain_gateway.contract_check import check_contract
-from chain_gateway.deployment import Deployment, deploy_contract, read_deployment, write_deployment
+from chain_gateway.deploying import deploy_contract
+from chain_gateway.deployment import Deployment, read_deployment, write_deployment
 from chain_gateway.embedded import open_embedded_chain
 from chain_gateway.embedded.lock import DirectoryLock
 from chain_gateway.events import EventDecoder
@@ -102,6 +103,7 @@ async def follow_contract(
             sender=connection.sender,
             replica=replica,
             batches=await _fitting_blocks(config.batches, connection.node),
+            first_block=deployment.block_number,
         )
         try:
             yield registry

@@ -55,6 +55,10 @@ class Web3Registry(GroupRegistry):
 
     Each act is tried as a call first, so that a refusal costs nothing and gives its reason. It returns when its receipt
     stands in a block and that block's events are in :meth:`membership`.
+
+    Attributes:
+        node: Blocks and logs of its chain, for who serves them to others.
+        first_block: No event of the contract is older.
     """
 
     def __init__(
@@ -67,7 +71,10 @@ class Web3Registry(GroupRegistry):
         sender: RelayerPool,
         replica: EventReplica,
         batches: BatchTerms,
+        first_block: int = 0,
     ) -> None:
+        self.node = node
+        self.first_block = first_block
         self._node = node
         self._artifact = artifact
         self._abi = abi
@@ -84,6 +91,11 @@ class Web3Registry(GroupRegistry):
     def relayers(self) -> tuple[Address, ...]:
         """The accounts that pay for the transactions; they have no other power."""
         return self._sender.addresses
+
+    @property
+    def waiting(self) -> int:
+        """Acts that are not final yet, and associations that wait for their batch."""
+        return self._sender.open_calls + self._batcher.waiting
 
     async def close(self) -> None:
         """Let go of who waits for an association."""

@@ -5,15 +5,17 @@ import json
 import logging
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from pathlib import Path
 
-from chain_gateway.composition import open_registry
 from chain_gateway.config import GATEWAY_FOLDER, BatchTerms, GatewayConfig
+from chain_gateway.remote.client import Credentials
+from chain_gateway.remote.composition import RemoteConfig, open_remote_registry, read_token
 from group_protocol.crypto.keys import PrivateKey
 from group_protocol.errors import ConfigurationError
 from group_protocol.identifiers import Address
+from group_protocol.ports import Clock, GroupRegistry
 from master_api.admin_protocol import run_operation
 from master_api.admin_socket import admin_socket, ask_master, is_served
 from master_api.audit import AuditHead, AuditLog
@@ -74,11 +76,7 @@ async def open_service(config: MasterConfig, key: PrivateKey) -> AsyncIterator[M
     with locked_folder(config.data_dir):
         store = await asyncio.to_thread(partial(Store, config.resolved_store_url, commit_delay_s=config.commit_delay_s))
         try:
-            # On a chain of one's own, deploying costs nothing; on any other it is a step that the operator takes.
-            registry_of = open_registry(
-                gateway_config(config), clock.now_unix_s, deploy_if_missing=config.chain == EMBEDDED
-            )
-            async with registry_of as registry:
+            async with _open_registry(config, key, clock) as registry:
                 service = MasterService(build_context(config, key, registry, store, clock, SystemRandom()))
                 try:
                     await service.open()
@@ -87,6 +85,31 @@ async def open_service(config: MasterConfig, key: PrivateKey) -> AsyncIterator[M
                     await service.close()
         finally:
             await asyncio.to_thread(store.close)
+
+
+def _open_registry(config: MasterConfig, key: PrivateKey, clock: Clock) -> AbstractAsyncContextManager[GroupRegistry]:
+    """The register in this process, or through a gateway on another machine, which needs neither web3 nor an EVM."""
+    if config.gateway:
+        return open_remote_registry(remote_config(config, key))
+    from chain_gateway.composition import open_registry  # noqa: PLC0415 - a second, and 60 MB
+
+    # On a chain of one's own, deploying costs nothing; on any other it is a step that the operator takes.
+    return open_registry(gateway_config(config), clock.now_unix_s, deploy_if_missing=config.chain == EMBEDDED)
+
+
+def remote_config(config: MasterConfig, key: PrivateKey) -> RemoteConfig:
+    """The remote gateway's settings inside the master's. Raises ConfigurationError."""
+    contract = config.contract.removeprefix("0x")
+    token_file = config.gateway_token_file
+    return RemoteConfig(
+        directory=config.data_dir / GATEWAY_FOLDER,
+        url=config.gateway,
+        credentials=Credentials(token=read_token(Path(token_file))) if token_file else Credentials(key=key),
+        contract=Address(bytes.fromhex(contract)) if contract else None,
+        contract_block=config.contract_block,
+        verify_rpc=config.verify_rpc or None,
+        confirmations=config.confirmations,
+    )
 
 
 async def run_master(

@@ -46,6 +46,12 @@ class MasterConfig:
     """
     chain_away_max_s: float = 3_600.0
     """While the chain is away for no longer than this, members go on by either policy."""
+    gateway: str = ""
+    """URL of a ``vgroup gateway run`` on another machine, through which the register is reached. Empty: ``chain``."""
+    gateway_token_file: str = ""
+    """File of the token that the gateway's operator gave, mode 0600. Empty: the master's key signs the requests."""
+    verify_rpc: str = ""
+    """URL of a second node of the chain, with which all that the gateway tells is compared. Empty: none."""
     contract: str = ""
     """Contract address in hex, for a node by URL. The embedded chain knows its own."""
     contract_block: int = 0

@@ -112,4 +112,9 @@ def _rules(config: MasterConfig) -> Iterator[Rule]:
     yield Rule("association_batch", batch_is_good, f"at most {ASSOCIATION_BATCH_MAX}")
     for name in _MAY_BE_ZERO - {"port"}:
         yield Rule(name, getattr(config, name) >= 0, "0 or more")
+    for name in ("gateway", "verify_rpc"):
+        url = getattr(config, name)
+        yield Rule(
+            name, not url or url.startswith(("http://", "https://")), "a URL that begins with http:// or https://"
+        )
     yield Rule("chain", chain_is_good, "embedded, or a URL that begins with http:// or https://")

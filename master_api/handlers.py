@@ -1,6 +1,5 @@
 """The paths of the edge: bodies in, messages to the services, answers out (``docs/protocol.md`` §2)."""
 
-import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable
@@ -25,7 +24,7 @@ from master_api.health import HealthCheck
 from master_api.openapi import openapi_document
 from master_api.record_intake import RecordIntake
 from master_api.stream import serve_stream
-from system_ports.edge_server import COMMON_HEADERS, busy, json_response, refusal
+from system_ports.edge_server import COMMON_HEADERS, busy, json_response, read_body, refusal
 
 OUT_OF_ORDER_RETRY_S = 5
 """When the store or the chain fails, a device may come again after this."""
@@ -91,34 +90,12 @@ class Handlers:
         post = self._posts.get(request.path)
         if post is not None and request.method in {"POST", "GET"}:
             handler, max_bytes = post
-            body = await self._read_body(request, max_bytes)
+            body = await read_body(request, max_bytes, self._context.config.body_timeout_s)
             return json_response(await handler(body, request.remote or ""))
         get = self._gets.get(request.path)
         if get is not None and request.method == "GET":
             return await get(request)
         raise DecodingError("no such method and path")
-
-    async def _read_body(self, request: web.BaseRequest, max_bytes: int) -> bytes:
-        """The body, never more of it in memory than allowed."""
-        if "Content-Encoding" in request.headers or request.content_type not in {
-            "application/json",
-            "application/octet-stream",  # what aiohttp says where the header is missing
-        }:
-            raise DecodingError("the body is no plain JSON")
-        if (request.content_length or 0) > max_bytes:
-            raise DecodingError("the body is announced too large")
-        body = bytearray()
-        try:
-            async with asyncio.timeout(self._context.config.body_timeout_s):
-                async for chunk in request.content.iter_any():
-                    body += chunk
-                    if len(body) > max_bytes:
-                        raise DecodingError("the body is too large")
-        except TimeoutError as exc:
-            raise DecodingError("the body did not come in time") from exc
-        except web.RequestPayloadError as exc:
-            raise DecodingError("the body is broken") from exc
-        return bytes(body)
 
     async def _keys_session(self, body: bytes, peer: str) -> bytes:
         return self._enrolment.answer_keys_session(KeysSessionRequest.from_body(body), peer).to_body()

@@ -12,6 +12,7 @@ from typing import Protocol, cast
 
 from aiohttp import web
 
+from group_protocol.errors import DecodingError
 from group_protocol.messages import BUSY_BODY, REFUSAL_BODY
 from system_ports.rate_limits import site_of
 
@@ -38,6 +39,29 @@ def refusal() -> web.Response:
 def busy(retry_after_s: int) -> web.Response:
     """The answer under load."""
     return json_response(BUSY_BODY, status=429, retry_after_s=retry_after_s)
+
+
+async def read_body(request: web.BaseRequest, max_bytes: int, timeout_s: float) -> bytes:
+    """The body, never more of it in memory than allowed. Raises DecodingError."""
+    if "Content-Encoding" in request.headers or request.content_type not in {
+        "application/json",
+        "application/octet-stream",  # what aiohttp says where the header is missing
+    }:
+        raise DecodingError("the body is no plain JSON")
+    if (request.content_length or 0) > max_bytes:
+        raise DecodingError("the body is announced too large")
+    body = bytearray()
+    try:
+        async with asyncio.timeout(timeout_s):
+            async for chunk in request.content.iter_any():
+                body += chunk
+                if len(body) > max_bytes:
+                    raise DecodingError("the body is too large")
+    except TimeoutError as exc:
+        raise DecodingError("the body did not come in time") from exc
+    except web.RequestPayloadError as exc:
+        raise DecodingError("the body is broken") from exc
+    return bytes(body)
 
 
 class EdgeSettings(Protocol):

@@ -1,4 +1,4 @@
-"""Writes ``deploy/master.sample.toml`` and ``deploy/slave.sample.toml`` out of the settings' own docstrings.
+"""Writes ``deploy/*.sample.toml`` out of the settings' own docstrings.
 
 ``python -m tools.sample_config [--check]`` from the project's root. A test holds the files to the code.
 """
@@ -13,6 +13,7 @@ from enum import Enum
 from itertools import pairwise
 from pathlib import Path
 
+from chain_gateway.service.config import ServiceConfig
 from master_api.chain_policy import ChainAwayPolicy
 from master_api.config import MasterConfig
 from slave_client.config import SlaveConfig
@@ -78,7 +79,7 @@ def _toml(value: object) -> str:
 
 
 def make_samples() -> dict[str, str]:
-    """Both files by name."""
+    """The files by name."""
     return {
         "master.sample.toml": render(
             MasterConfig,
@@ -96,6 +97,14 @@ def make_samples() -> dict[str, str]:
             ),
             left_out=frozenset({"state_dir", "sensors", "handlers", "contacts"}),
             tail=_SLAVE_SENSOR,
+        ),
+        "gateway.sample.toml": render(
+            ServiceConfig,
+            (
+                "Settings of `vgroup gateway run`: copy to gateway.toml in its data folder.",
+                "VGROUP_GATEWAY_PORT=… in the environment wins over `port` here, and so on.",
+            ),
+            left_out=frozenset({"data_dir"}),
         ),
     }
 

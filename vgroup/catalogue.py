@@ -89,6 +89,14 @@ GROUPS: Final = (
     ),
     CommandGroup("config", "Check settings files.", "vgroup.config_command", "app", "", ()),
     CommandGroup(
+        "gateway",
+        "Serve the chain's register to masters on other machines.",
+        "chain_gateway.service.cli",
+        "gateway_app",
+        "gateway",
+        _GATEWAY_NEEDS,
+    ),
+    CommandGroup(
         "measure",
         "Repeat the paper's experiments on this machine, beside its own figures.",
         "measure.cli",

@@ -426,7 +426,7 @@ def later(stage: Stage, seconds: int = 1) -> Signers:
 
 
 def lose_replica(directory: Path) -> None:
-    files = list(directory.glob("events.sqlite3*"))
+    files = list(directory.glob("*events.sqlite3*"))
     assert files
     for path in files:
         path.unlink()

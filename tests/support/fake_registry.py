@@ -80,12 +80,14 @@ class FakeRegistry(GroupRegistry):
 
     Attributes:
         now_unix_s: Dates the blocks.
+        log: Every event that stands in a block.
         is_reachable: While False, everything that would ask a node raises RegistryUnavailable.
     """
 
     now_unix_s: Callable[[], float]
     identity: RegistryIdentity = FAKE_IDENTITY
     is_reachable: bool = True
+    log: list[ChainEvent] = field(default_factory=list)
     _objects: dict[ObjectId, _Object] = field(default_factory=dict)
     _groups: dict[GroupId, _Group] = field(default_factory=dict)
     _rotated_to: dict[ObjectId, ObjectId] = field(default_factory=dict)
@@ -97,6 +99,11 @@ class FakeRegistry(GroupRegistry):
 
     def __post_init__(self) -> None:
         self._domain = TypedDataDomain(self.identity)
+
+    @property
+    def block_number(self) -> int:
+        """Height of the newest block."""
+        return self._block_number
 
     def close(self) -> None:
         """End the subscriptions."""
@@ -351,13 +358,14 @@ class FakeRegistry(GroupRegistry):
 
     def _mine_all(self, builders: Sequence[EventBuilder]) -> list[Receipt]:
         self._block_number += 1
-        block_hash = hashlib.sha256(b"block %d" % self._block_number).digest()
+        block_hash = hash_of_block(self._block_number)
         transaction_hash = hashlib.sha256(b"transaction %d" % self._block_number).digest()
         events = [
             build(ChainPosition(self._block_number, log_index, block_hash, transaction_hash))
             for log_index, build in enumerate(builders)
         ]
         self._membership = fold(events, self._membership)
+        self.log += events
         self._feed.emit(events)
         return [Receipt(event, FAKE_GAS * len(events)) for event in events]
 
@@ -373,6 +381,11 @@ class FakeRegistry(GroupRegistry):
         self._membership = Membership(self._membership.groups, objects)
         at = ChainPosition(self._block_number, 0, bytes(32), bytes(32))
         self._feed.emit([AssociationUndone(undone.gid, oid, undone.account, at)])
+
+
+def hash_of_block(number: int) -> bytes:
+    """32 bytes."""
+    return hashlib.sha256(b"block %d" % number).digest()
 
 
 def _refuse_if(condition: bool, reason: Reason) -> None:

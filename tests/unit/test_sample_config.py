@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from chain_gateway.service.config import ServiceConfig
+from chain_gateway.service.config_sources import load_config as load_gateway_config
 from master_api.config import MasterConfig
 from master_api.config_sources import load_config as load_master_config
 from slave_client.config import SlaveConfig
@@ -28,6 +30,13 @@ def test_every_line_of_the_masters_sample_may_be_uncommented(tmp_path: Path) -> 
     assert set(tomllib.loads(text)) == set(MasterConfig.__dataclass_fields__) - {"data_dir"}
     (tmp_path / "master.toml").write_text(text)
     assert load_master_config(tmp_path, {}) == MasterConfig(tmp_path)
+
+
+def test_every_line_of_the_gateways_sample_may_be_uncommented(tmp_path: Path) -> None:
+    text = _uncommented("gateway.sample.toml")
+    assert set(tomllib.loads(text)) == set(ServiceConfig.__dataclass_fields__) - {"data_dir"}
+    (tmp_path / "gateway.toml").write_text(text)
+    assert load_gateway_config(tmp_path, {}) == ServiceConfig(tmp_path)
 
 
 def test_every_line_of_the_slaves_sample_may_be_uncommented(tmp_path: Path) -> None:

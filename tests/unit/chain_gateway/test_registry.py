@@ -13,7 +13,7 @@ from web3.providers.async_base import AsyncBaseProvider
 from web3.types import RPCEndpoint, RPCResponse
 
 from chain_gateway import Connection, GatewayConfig, SenderTimes, follow_contract
-from chain_gateway.deployment import deploy_contract
+from chain_gateway.deploying import deploy_contract
 from chain_gateway.embedded import open_embedded_chain
 from chain_gateway.node import ChainNode
 from chain_gateway.relayer_pool import RelayerPool

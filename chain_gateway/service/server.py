@@ -1,0 +1,80 @@
+"""The running service: from settings to an open port, and closed in good order."""
+
+import asyncio
+import json
+import logging
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from aiohttp import web
+
+from chain_gateway.remote.composition import read_token
+from chain_gateway.service.backend import Backend, open_backend
+from chain_gateway.service.config import ServiceConfig
+from chain_gateway.service.handlers import Handlers
+from group_protocol.errors import ConfigurationError
+from system_ports.clock import SystemClock
+from system_ports.edge_server import EdgeServer
+from system_ports.logs import configure_logs
+from system_ports.randomness import SystemRandom
+
+_log = logging.getLogger("vgroup.gateway")
+
+
+@asynccontextmanager
+async def serve(backend: Backend, config: ServiceConfig, token: str | None = None) -> AsyncIterator[int]:
+    """Listen for as long as the context lasts; the port. Raises ConfigurationError if it cannot."""
+    handlers = Handlers(backend, config, SystemClock(), SystemRandom(), token)
+    runner = web.ServerRunner(EdgeServer(handlers.handle, config), shutdown_timeout=config.shutdown_s)
+    await runner.setup()
+    try:
+        try:
+            await web.TCPSite(runner, config.host, config.port, reuse_address=True).start()
+        except OSError as exc:
+            raise ConfigurationError(
+                f"cannot listen on {config.host}:{config.port}: {exc.strerror}",
+                remedy="Choose another --port, or stop what listens there.",
+            ) from exc
+        yield int(runner.addresses[0][1])
+    finally:
+        handlers.stop()
+        await runner.cleanup()
+
+
+async def run_service(config: ServiceConfig, *, ready_file: Path | None = None) -> None:
+    """Run until SIGTERM or SIGINT, then stop in good order.
+
+    Once it listens, ``ready_file``, if one is named, has one line of JSON, and then stdout has the same:
+    ``{"ready": true, "host", "port", "pid", "chain_id", "contract", "relayers"}``.
+    """
+    configure_logs(config.log_format, config.log_level)
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    token = await asyncio.to_thread(read_token, Path(config.token_file)) if config.token_file else None
+    async with open_backend(config) as backend, serve(backend, config, token) as port:
+        identity = await backend.registry.fetch_identity()
+        line = {
+            "ready": True,
+            "host": config.host,
+            "port": port,
+            "pid": os.getpid(),
+            "chain_id": identity.chain_id,
+            "contract": f"0x{identity.contract.hex()}",
+            "relayers": [f"0x{relayer.hex()}" for relayer in backend.web3_registry.relayers],
+        }
+        await asyncio.to_thread(_say_ready, json.dumps(line), ready_file)
+        await stopping.wait()
+        _log.info("stopping")
+
+
+def _say_ready(line: str, ready_file: Path | None) -> None:
+    if ready_file is not None:
+        draft = ready_file.with_name(ready_file.name + ".new")
+        draft.write_text(line + "\n", "utf-8")
+        draft.rename(ready_file)
+    print(line, flush=True)  # noqa: T201 - the ready line is this program's output
