@@ -25,9 +25,10 @@ def loopback_address(number: int) -> str:
 class Wire:
     """One connection from ``source`` to a master. It is opened again when the master closed it."""
 
-    def __init__(self, port: int, source: str) -> None:
+    def __init__(self, port: int, source: str, *, answer_timeout_s: float = ANSWER_TIMEOUT_S) -> None:
         self._port = port
         self._source = source
+        self._answer_timeout_s = answer_timeout_s
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def __aenter__(self) -> Self:
@@ -41,7 +42,7 @@ class Wire:
     async def post(self, path: str, body: bytes) -> tuple[int, bytes]:
         """Status and body; status 0 if there was no answer."""
         try:
-            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+            async with asyncio.timeout(self._answer_timeout_s):
                 return await self._exchange(post_bytes(path, body))
         except (OSError, EOFError, TimeoutError):
             self._drop()
