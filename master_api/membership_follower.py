@@ -1,8 +1,10 @@
 """Follows the registry's events: cuts off who was revoked, lets go of old keys, keeps the store up to date."""
 
 import asyncio
+import contextlib
+import itertools
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 
 from sqlalchemy import Connection
 
@@ -51,7 +53,7 @@ class MembershipFollower:
 
     def __init__(self, context: MasterContext) -> None:
         self._context = context
-        self._changed = asyncio.Condition()
+        self._waiters: dict[ObjectId, set[asyncio.Event]] = {}
         self._following = asyncio.Event()
 
     @property
@@ -86,11 +88,29 @@ class MembershipFollower:
             RegistryUnavailable: It did not come in time.
         """
         try:
-            async with asyncio.timeout(EVENT_WAIT_S), self._changed:
-                while not await self._context.store.read(lambda connection: _holds(connection, oid, is_settled)):
-                    await self._changed.wait()
+            async with asyncio.timeout(EVENT_WAIT_S):
+                with self._listening(oid) as told:
+                    while not await self._context.store.read(lambda connection: _holds(connection, oid, is_settled)):
+                        await told.wait()
+                        told.clear()
         except TimeoutError as exc:
             raise RegistryUnavailable("the event of a receipt does not come") from exc
+
+    @contextlib.contextmanager
+    def _listening(self, oid: ObjectId) -> Iterator[asyncio.Event]:
+        """What is told of one device.
+
+        Each for itself: if all looked into the store at every event of any, a thousand devices that join at once would
+        cost a million looks.
+        """
+        told = asyncio.Event()
+        self._waiters.setdefault(oid, set()).add(told)
+        try:
+            yield told
+        finally:
+            self._waiters[oid].discard(told)
+            if not self._waiters[oid]:
+                del self._waiters[oid]
 
     async def reconcile(self) -> None:
         """Bring the store to what the registry says now. Also after a group was adopted."""
@@ -119,14 +139,16 @@ class MembershipFollower:
             view = membership.objects.get(live.oid)
             if view is not None and view.state is ObjectState.REVOKED:
                 self._context.live.end(live, Reason.OBJECT_REVOKED)
-        await self._tell_waiters()
+        self._tell_waiters(*self._waiters)
 
     async def _take_all(self, events: AsyncIterator[ChainEvent]) -> None:
         async for event in events:
             group = self._context.group.formed
             if group is not None and event.gid == group.gid:
                 await self._take(event)
-                await self._tell_waiters()
+                oid = getattr(event, "oid", None)
+                if oid is not None:
+                    self._tell_waiters(oid)
 
     async def _take(self, event: ChainEvent) -> None:
         _log.info("registry event", extra={"fields": {"event": type(event).__name__, "block": event.at.block_number}})
@@ -243,9 +265,9 @@ class MembershipFollower:
         detail: Detail = {"oid": oid.hex(), "new_address": address.hex(), "epoch": epoch}
         self._context.audit.append(connection, AuditKind.DEVICE_ROTATED, detail)
 
-    async def _tell_waiters(self) -> None:
-        async with self._changed:
-            self._changed.notify_all()
+    def _tell_waiters(self, *oids: ObjectId) -> None:
+        for told in itertools.chain.from_iterable(self._waiters.get(oid, ()) for oid in oids):
+            told.set()
 
 
 def _holds(connection: Connection, oid: ObjectId, is_settled: Callable[[DeviceRow], bool]) -> bool:

@@ -97,6 +97,7 @@ class StopWatch:
 
 async def serve(folder: Path, settings: dict[str, Any]) -> None:
     """Until stdin ends."""
+    settings["more_relayer_key_files"] = tuple(settings.get("more_relayer_key_files", ()))
     config = MasterConfig(data_dir=folder, port=0, shutdown_s=1.0, **settings)
     watch = StopWatch()
     watch.watch_handshakes()

@@ -35,7 +35,8 @@ class Site:
         """For a master's configuration."""
         if self.url is None:
             return {}
-        return {"chain": self.url, "relayer_key_file": str(self.relayer_keys[0])}
+        first, *more = map(str, self.relayer_keys)
+        return {"chain": self.url, "relayer_key_file": first, "more_relayer_key_files": more}
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -181,3 +182,26 @@ async def test_change_of_key_whose_proof_was_altered_in_the_store_is_named(tmp_p
         verified = await bench.operations.verify_records()
         assert not verified["is_good"]
         assert "change of key" in str(verified["findings"])
+
+
+async def test_crowd_that_associates_at_once_looks_into_the_store_no_more_often_for_each_than_one_device_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running_master(tmp_path) as bench:
+        devices = [bench.device(5 + at, code=await bench.make_code(f"bed {at}")) for at in range(31)]
+        for device in devices:
+            await device.open_session()
+        reads = 0
+        read = bench.store.read
+
+        async def counted(work: Any) -> Any:
+            nonlocal reads
+            reads += 1
+            return await read(work)
+
+        monkeypatch.setattr(bench.store, "read", counted)
+        lone, *crowd = devices
+        await lone.associate()
+        reads_of_one = reads
+        await asyncio.gather(*(device.associate() for device in crowd))
+        assert reads - reads_of_one <= 2 * reads_of_one * len(crowd)
