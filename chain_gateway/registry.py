@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from chain_gateway import wishes
 from chain_gateway.acts import Act, ActEncoder
+from chain_gateway.anchor_events import fetch_anchor_events
 from chain_gateway.association_batches import AssociationBatcher
 from chain_gateway.config import BatchTerms
 from chain_gateway.contract_abi import ContractAbi
@@ -23,6 +24,7 @@ from contracts import ContractArtifact
 from group_protocol.errors import ContractRefusal, RegistryInconsistent, RegistryUnavailable, VirtualGroupError
 from group_protocol.identifiers import Address, GroupId, ObjectId
 from group_protocol.membership import (
+    Anchored,
     Associated,
     AssociationRefused,
     ChainEvent,
@@ -205,6 +207,10 @@ class Web3Registry(GroupRegistry):
     async def check(self) -> None:
         """See the port."""
         await self._replica.wait_for_block((await self._node.fetch_head()).number)
+
+    async def fetch_anchors(self, gid: GroupId) -> list[Anchored]:
+        """See the port."""
+        return await fetch_anchor_events(self._replica, self._abi, self._decoder, gid)
 
     def membership(self) -> Membership:
         """See the port. Raises RegistryInconsistent once the node's events have contradicted each other."""

@@ -136,6 +136,10 @@ class EventReplica:
         """
         return await self._in_thread(lambda store: store.logs_with(topic, word))
 
+    async def fetch_events(self) -> list[ChainEvent]:
+        """Every event so far, in chain order. Raises RegistryUnavailable."""
+        return [self._decoder.decode(log) for log in await self._in_thread(lambda store: store.logs())]
+
     async def wait_for_block(self, number: int) -> None:
         """Return when the block's events are in :attr:`membership`; its associations may not count yet.
 

@@ -146,6 +146,14 @@ class Anchored:
     at: ChainPosition
 
 
+def first_anchors(events: Iterable[Anchored]) -> list[Anchored]:
+    """Anchors in chain order without the repetitions: anyone may relay one again, which says nothing new."""
+    first: dict[tuple[GroupId, bytes, int, int], Anchored] = {}
+    for event in events:
+        first.setdefault((event.gid, event.root, event.from_record, event.to_record), event)
+    return list(first.values())
+
+
 ChainEvent = (
     GroupCreated
     | Associated

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from group_protocol.identifiers import Address, GroupId, ObjectId, Signature, Token
-from group_protocol.membership import ChainEvent, ChainPosition, GroupView, Membership, ObjectView
+from group_protocol.membership import Anchored, ChainEvent, ChainPosition, GroupView, Membership, ObjectView
 
 
 class Clock(Protocol):
@@ -204,6 +204,13 @@ class GroupRegistry(Protocol):
     async def check(self) -> None:
         """Return if the chain answers and :meth:`membership` is up to date with it. Raises what the others do."""
         await self.fetch_block_time()
+
+    async def fetch_anchors(self, gid: GroupId) -> list[Anchored]:
+        """Every anchor of a group that :meth:`membership`'s events hold, in chain order.
+
+        Of one that was relayed again the first alone (``docs/protocol.md`` §10).
+        """
+        ...
 
     def membership(self) -> Membership:
         """The fold over all events that count. No I/O. Raises RegistryInconsistent if they contradict each other.

@@ -28,6 +28,10 @@ OPERATIONS: Mapping[str, Callable[..., Awaitable[JsonObject]]] = {
     "device.list": Operations.list_devices,
     "device.revoke": Operations.revoke_device,
     "records.verify": Operations.verify_records,
+    "records.anchor": Operations.anchor_records,
+    "records.anchors": Operations.list_anchors,
+    "records.prove": Operations.prove_record,
+    "records.messages": Operations.list_messages,
     "audit.verify": Operations.verify_audit,
     "master.status": Operations.status,
 }

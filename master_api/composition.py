@@ -10,12 +10,15 @@ from functools import partial
 from pathlib import Path
 
 from chain_gateway.config import GATEWAY_FOLDER, BatchTerms, GatewayConfig
+from chain_gateway.proof_check import CheckedProof
+from chain_gateway.proof_check import check_proof as check_against_chain
 from chain_gateway.remote.client import Credentials
 from chain_gateway.remote.composition import RemoteConfig, open_remote_registry, read_token
 from group_protocol.crypto.keys import PrivateKey
 from group_protocol.errors import ConfigurationError
 from group_protocol.identifiers import Address
 from group_protocol.ports import Clock, GroupRegistry
+from group_protocol.record_proofs import RecordProof
 from master_api.admin_protocol import run_operation
 from master_api.admin_socket import admin_socket, ask_master, is_served
 from master_api.audit import AuditHead, AuditLog
@@ -207,6 +210,11 @@ async def verify_audit(config: MasterConfig, head: str | None, ask_passphrase: A
         if answer is not None:
             return answer
     return await asyncio.to_thread(_verify_audit_here, config, head, ask_passphrase)
+
+
+async def check_proof(proof: RecordProof, chain: str, *, contract: Address | None, from_block: int) -> CheckedProof:
+    """Check a proof of a record with the chain alone; see :mod:`chain_gateway.proof_check`."""
+    return await check_against_chain(proof, chain, contract=contract, from_block=from_block)
 
 
 def _verify_audit_here(config: MasterConfig, head: str | None, ask_passphrase: AskPassphrase) -> JsonObject:

@@ -123,6 +123,8 @@ class MasterConfig:
     """A peer that does not take an ACK for this long is cut off."""
     stream_credit_bytes: int = 524_288
     """Bytes of frames that a stream may have unacknowledged: what one device can occupy (docs/protocol.md §6)."""
+    anchor_minutes: float = 15.0
+    """Every so many minutes the records that came since are committed to the chain, if any came. 0: never."""
     peer_queue_max: int = 1_000
     """Messages of one slave to another that may wait while the receiver is away."""
     peer_queue_full: FullQueue = FullQueue.REFUSE

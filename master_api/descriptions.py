@@ -1,14 +1,16 @@
 """Rows and views as plain JSON values, for operators. Byte values are hex; addresses and transactions begin with 0x."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from group_protocol.identifiers import display_object_id
+from group_protocol.identifiers import ObjectId, display_object_id
 from group_protocol.membership import GroupView, ObjectState, ObjectView
 from master_api.audit import AuditHead
 from master_api.current_group import FormedGroup
+from master_api.store.anchors import AnchorRow
 from master_api.store.devices import DeviceRow
 from master_api.store.invitations import InvitationRow
+from master_api.store.peer_queue import PeerCounts
 
 JsonObject = dict[str, object]
 
@@ -56,6 +58,33 @@ def describe_invitation(invitation: InvitationRow, now_unix_s: float) -> JsonObj
         "state": str(invitation.state(now_unix_s)),
         "expires_at": iso_time(invitation.expires_at_unix_s),
         "wrong_proofs": invitation.wrong_proofs,
+    }
+
+
+def describe_anchor(anchor: AnchorRow) -> JsonObject:
+    """An anchor; without a transaction while it is on its way."""
+    transaction = anchor.transaction_hash
+    return {
+        "from_record": anchor.from_record,
+        "to_record": anchor.to_record,
+        "root": anchor.root.hex(),
+        "made_at": iso_time(anchor.created_at_unix_s),
+        "transaction": None if transaction is None else "0x" + transaction.hex(),
+        "block": anchor.block_number,
+    }
+
+
+def describe_messages(count: PeerCounts, names: Mapping[ObjectId, str]) -> JsonObject:
+    """What became of one sender's messages to one receiver."""
+    return {
+        "receiver": names.get(count.receiver, count.receiver.hex()),
+        "sender": names.get(count.sender, count.sender.hex()),
+        "waiting": count.waiting,
+        "delivered": count.delivered,
+        "refused": count.refused,
+        "dropped": count.dropped,
+        "receiver_oid": count.receiver.hex(),
+        "sender_oid": count.sender.hex(),
     }
 
 

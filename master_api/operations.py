@@ -4,7 +4,7 @@ Arguments and results are plain JSON values, so that both ways give the same. By
 with 0x.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from sqlalchemy import Connection
 
@@ -14,7 +14,6 @@ from group_protocol.membership import ChainPosition, ObjectState
 from group_protocol.ports import CreateGroupRequest, RegistryIdentity, RevocationRequest
 from group_protocol.typed_data import TypedDataDomain, derive_group_id
 from master_api.audit import AuditHead, AuditKind, Detail
-from master_api.context import MasterContext
 from master_api.descriptions import (
     JsonObject,
     describe_audit,
@@ -24,7 +23,7 @@ from master_api.descriptions import (
     iso_time,
 )
 from master_api.pairing import invite
-from master_api.record_verification import verify_records
+from master_api.record_operations import RecordOperations
 from master_api.service import MasterService
 from master_api.store.devices import DeviceRow, fetch_devices
 from master_api.store.groups import GroupRow, insert_group
@@ -42,16 +41,12 @@ class Endpoint:
     port: int
 
 
-class Operations:
+class Operations(RecordOperations):
     """One master's operations."""
 
     def __init__(self, service: MasterService, endpoint: Endpoint) -> None:
-        self._service = service
+        super().__init__(service)
         self._endpoint = endpoint
-
-    @property
-    def _context(self) -> MasterContext:
-        return self._service.context
 
     async def create_group(self, name: str) -> JsonObject:
         """Form the master's one group on the contract.
@@ -176,13 +171,6 @@ class Operations:
             RevocationRequest(group.gid, device.oid, deadline_unix_s, context.key.sign_digest(digest))
         )
 
-    async def verify_records(self) -> JsonObject:
-        """Verify the evidence of every stored record."""
-        group = self._context.group.require()
-        membership = self._context.registry.membership()
-        report = await self._context.store.read(lambda connection: verify_records(connection, group, membership))
-        return report.to_json()
-
     async def verify_audit(self, head: str | None = None) -> JsonObject:
         """Verify the audit log, against a head noted before if one is given. Raises AuditBroken."""
         expected = AuditHead.parse_optional(head)
@@ -203,6 +191,8 @@ class Operations:
                 "associations": len(context.waiting.associations),
                 "revocations": len(context.waiting.revocations),
             },
+            "messages": await self._sum_messages(),
+            "anchors": asdict(await self._service.anchoring.status()),
             "refusals": dict(context.refusals.totals),
         }
 

@@ -7,6 +7,7 @@ from aiohttp import web
 from sqlalchemy import Connection
 
 from group_protocol.errors import ConfigurationError, Reason, RegistryInconsistent, RegistryUnavailable
+from master_api.anchoring import Anchoring
 from master_api.audit import AuditKind, Detail
 from master_api.chain_queue import ChainQueue
 from master_api.context import MasterContext
@@ -38,6 +39,7 @@ class MasterService:
         self.context = context
         self.follower = MembershipFollower(context)
         self.queue = ChainQueue(context, self.follower)
+        self.anchoring = Anchoring(context)
         self.health = HealthCheck(context, self.follower)
         self._tasks: list[asyncio.Task[None]] = []
         self._runner: web.ServerRunner | None = None
@@ -101,6 +103,7 @@ class MasterService:
             ) from exc
         self._runner = runner
         self._tasks.append(asyncio.create_task(self._keep_house(), name="housekeeping"))
+        self._tasks.append(asyncio.create_task(self.anchoring.run(), name="anchoring"))
         port = int(runner.addresses[0][1])
         await self._audit(AuditKind.MASTER_STARTED, {"host": config.host, "port": port, "chain": config.chain})
         _log.info("listening", extra={"fields": {"host": config.host, "port": port}})

@@ -75,8 +75,8 @@ GROUPS: Final = (
     CommandGroup("slave", "Join a group as a device, and send.", "slave_client.cli", "app", "slave", _SLAVE_NEEDS),
     CommandGroup(
         "records",
-        "Verify and export what devices sent.",
-        "master_api.cli.records",
+        "Verify, prove and export what devices sent.",
+        "master_api.cli.proofs",
         "records_app",
         "master",
         _MASTER_NEEDS,

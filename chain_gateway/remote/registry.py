@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import TypeVar
 
 from chain_gateway import wishes
+from chain_gateway.anchor_events import fetch_anchor_events
 from chain_gateway.contract_abi import ContractAbi
 from chain_gateway.events import EventDecoder
 from chain_gateway.remote.client import GatewayClient
@@ -24,6 +25,7 @@ from group_protocol.errors import LocalProtocolError, RegistryInconsistent, Regi
 from group_protocol.identifiers import GroupId, ObjectId
 from group_protocol.limits import ASSOCIATION_BATCH_MAX
 from group_protocol.membership import (
+    Anchored,
     AssociationRefused,
     ChainEvent,
     GroupView,
@@ -158,6 +160,10 @@ class RemoteRegistry(GroupRegistry):
     async def fetch_block_time(self) -> int:
         """See the port."""
         return (await self._chain.fetch_head()).timestamp_unix_s
+
+    async def fetch_anchors(self, gid: GroupId) -> list[Anchored]:
+        """See the port."""
+        return await fetch_anchor_events(self._replica, self._abi, self._decoder, gid)
 
     async def check(self) -> None:
         """See the port."""

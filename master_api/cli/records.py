@@ -18,9 +18,16 @@ records_app = make_app()
 
 
 @records_app.command("verify")
-def verify_command(*, data_dir: DataDir = None, as_json: AsJson = False) -> None:
-    """Verify every stored record against the addresses that the registry vouches for. Exit 1 if one does not hold."""
-    report = ask_master(data_dir, "records.verify")
+def verify_command(
+    *,
+    data_dir: DataDir = None,
+    on_chain: Annotated[
+        bool, typer.Option("--on-chain", help="Have the contract judge every message from slave to slave too.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Verify every stored record against the registry's addresses and the chain's anchors. Exit 1 if one is wrong."""
+    report = ask_master(data_dir, "records.verify", on_chain=on_chain)
     if as_json:
         print_json(report)
     else:
@@ -31,8 +38,32 @@ def verify_command(*, data_dir: DataDir = None, as_json: AsJson = False) -> None
         gaps = report["gaps"]
         for gap in gaps if isinstance(gaps, list) else []:
             typer.echo("device {oid}, records {first_seq} to {last_seq} are not here".format(**gap))
+        _show_anchors(report["anchors"])
+        _show_judgement(report.get("on_chain"))
     if not report["is_good"]:
         raise typer.Exit(ExitCode.CHECK_FAILED)
+
+
+def _show_anchors(anchors: object) -> None:
+    if isinstance(anchors, dict):
+        typer.echo(
+            f"{anchors['anchored']:,} proved unaltered by {anchors['anchors']:,} anchors,"
+            f" {anchors['unanchored']:,} not anchored yet"
+        )
+        for finding in anchors["findings"]:
+            first, last = finding["first_record"], finding["last_record"]
+            which = f"record {first}" if first == last else f"records {first} to {last}"
+            typer.echo(f"{which}: {finding['problem']}")
+
+
+def _show_judgement(judgement: object) -> None:
+    if isinstance(judgement, dict):
+        typer.echo(
+            f"{judgement['confirmed']:,} messages confirmed by the contract, {judgement['past']:,} of an earlier epoch"
+            f" or a revoked device, {judgement['refused']:,} refused"
+        )
+        for finding in judgement["findings"]:
+            typer.echo("device {oid}, record {seq}: {reason}".format(**finding))
 
 
 @records_app.command("export")

@@ -185,3 +185,17 @@ peer_counts: Final = Table(
     Column("dropped", BigInteger, nullable=False),
 )
 """What became of the peer messages that do not wait any more."""
+
+anchors: Final = Table(
+    "anchors",
+    METADATA,
+    Column("from_record", BigInteger, primary_key=True, autoincrement=False),
+    Column("to_record", BigInteger, nullable=False),
+    Column("root", LargeBinary(32), nullable=False),
+    Column("leaves", LargeBinary, nullable=False),  # for each record u64(number) ‖ its leaf's hash (32)
+    Column("created_at_unix_s", Float(53), nullable=False),
+    Column("transaction_hash", LargeBinary(32)),  # NULL: on its way to the chain
+    Column("block_number", BigInteger),
+)
+"""What was committed to the chain (protocol.md §10). The leaves' hashes name what was altered; the chain's root proves
+that they themselves were not."""

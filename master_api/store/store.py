@@ -78,6 +78,11 @@ class Store:
         """Like :meth:`write`, in commands and tests that have no event loop."""
         return self.submit(job).result()
 
+    @property
+    def has_gapless_numbers(self) -> bool:
+        """Whether the database gives row numbers without gaps; a sequence loses some when a write fails."""
+        return self._engine.dialect.name == "sqlite"
+
     async def check(self) -> None:
         """Whether the database answers. Raises StoreError."""
         await self.read(lambda connection: connection.execute(text("SELECT 1")).scalar_one())

@@ -300,6 +300,16 @@ class BehaviourSuite(RepetitionSuite):
         event = receipt_event(receipt.event, Anchored)
         assert (event.gid, event.root, event.from_record, event.to_record, event.epoch) == (gid, ROOT, 5, 5, 1)
 
+    async def test_anchors_of_a_group_are_found_in_order_each_once(self, stage: Stage, gid: GroupId) -> None:
+        await stage.registry.create_group(stage.sign.create_group("other-master"))
+        other_gid = stage.sign.gid_of("other-master")
+        first = await stage.registry.anchor(stage.sign.anchor(gid, signer="master", from_record=1, to_record=4))
+        await stage.registry.anchor(stage.sign.anchor(other_gid, signer="other-master"))
+        second = await stage.registry.anchor(stage.sign.anchor(gid, signer="master", from_record=5, to_record=9))
+        await stage.registry.anchor(stage.sign.anchor(gid, signer="master", from_record=1, to_record=4))
+        assert await stage.registry.fetch_anchors(gid) == [first.event, second.event]
+        assert await stage.registry.fetch_anchors(NO_GROUP) == []
+
     async def test_what_is_not_there_is_none(self, stage: Stage, gid: GroupId) -> None:
         await stage.registry.create_group(stage.sign.create_group("other-master"))
         other_gid = stage.sign.gid_of("other-master")

@@ -35,6 +35,7 @@ from group_protocol.membership import (
     ObjectView,
     Revoked,
     Rotated,
+    first_anchors,
     fold,
 )
 from group_protocol.ports import (
@@ -92,6 +93,7 @@ class FakeRegistry(GroupRegistry):
     _groups: dict[GroupId, _Group] = field(default_factory=dict)
     _rotated_to: dict[ObjectId, ObjectId] = field(default_factory=dict)
     _done: dict[object, Receipt] = field(default_factory=dict)
+    _anchors: list[Anchored] = field(default_factory=list)
     _membership: Membership = field(default_factory=Membership)
     _feed: EventFeed = field(default_factory=EventFeed)
     _block_number: int = 1
@@ -246,6 +248,9 @@ class FakeRegistry(GroupRegistry):
         self._require_reachable()
         return self._block_time_unix_s or int(self.now_unix_s())
 
+    async def fetch_anchors(self, gid: GroupId) -> list[Anchored]:
+        return first_anchors(event for event in self._anchors if event.gid == gid)
+
     def membership(self) -> Membership:
         return self._membership
 
@@ -364,6 +369,7 @@ class FakeRegistry(GroupRegistry):
             build(ChainPosition(self._block_number, log_index, block_hash, transaction_hash))
             for log_index, build in enumerate(builders)
         ]
+        self._anchors += [event for event in events if isinstance(event, Anchored)]
         self._membership = fold(events, self._membership)
         self.log += events
         self._feed.emit(events)

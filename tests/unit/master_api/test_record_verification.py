@@ -116,11 +116,12 @@ async def test_records_of_a_device_that_was_revoked_since_stay_good(parts: Parts
 
 
 async def test_numbers_under_which_nothing_is_stored_are_named_and_make_nothing_bad(parts: Parts) -> None:
-    await fill(parts)
-    table = schema.records
-    parts.store.write_now(lambda connection: connection.execute(delete(table).where(table.c.seq.in_([1, 6]))))
+    oid, late = await fill(parts), await parts.enrol(6)
+    intake = make_intake(parts)
+    await intake.take(make_live(parts, oid), Items((parts.signed(KEY, oid, 9),)))
+    await intake.take(make_live(parts, late), Items((parts.signed(device_key(6), late, 2),)))
     report = await parts.operations.verify_records()
     gaps = report["gaps"]
     assert isinstance(gaps, list)
-    assert [(gap["first_seq"], gap["last_seq"]) for gap in gaps] == [(1, 1), (6, 6)]
+    assert {(gap["oid"], gap["first_seq"], gap["last_seq"]) for gap in gaps} == {(oid.hex(), 8, 8), (late.hex(), 1, 1)}
     assert (report["missing"], report["bad"], report["is_good"]) == (2, 0, True)
