@@ -3,76 +3,21 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from group_protocol.errors import Reason, RefusedError
 from group_protocol.identifiers import ObjectId
-from group_protocol.senml import Reading, encode_readings
 from group_protocol.tickets import EvidencePolicy
 from master_api.store.peer_queue import fetch_counts
 from slave_client.control_socket import Sent, Wish, ask_running_slave, control_socket
-from slave_client.daemon import Daemon
-from slave_client.inbox_file import INBOX_FILE, InboxFile
-from slave_client.received_message import ReceivedMessage
 from tests.support.cut_wire import CutWire
-from tests.support.running_master import Bench, running_master
-from tests.support.slave_bench import ListSensor, SlaveBench, paired_slave
+from tests.support.slave_bench import ListSensor
+from tests.support.talking_slaves import inbox_of, oid_of, running, texts, ward, wish
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.network
-
-
-def wish(to: ObjectId, text: str, wait_s: float = 5.0) -> Wish:
-    return Wish(to, encode_readings([Reading("message", 1_700_000_000.0, text)]), 1, wait_s)
-
-
-def inbox_of(slave: SlaveBench) -> list[ReceivedMessage]:
-    keys = slave.store.load_keys()
-    assert keys is not None
-    if not (slave.directory.path / INBOX_FILE).exists():
-        return []
-    file = InboxFile(slave.directory.path / INBOX_FILE, keys.storage_secret, None)
-    try:
-        return list(file.iterate())
-    finally:
-        file.close()
-
-
-def texts(slave: SlaveBench) -> list[object]:
-    return [message.readings()[0].value for message in inbox_of(slave)]
-
-
-def oid_of(slave: SlaveBench) -> ObjectId:
-    place = slave.state.enrolment
-    assert place is not None
-    return place.oid
-
-
-@asynccontextmanager
-async def running(daemon: Daemon) -> AsyncIterator[Daemon]:
-    stop = asyncio.Event()
-    task = asyncio.create_task(daemon.run(stop))
-    try:
-        yield daemon
-    finally:
-        stop.set()
-        await asyncio.wait_for(task, 20)
-
-
-@asynccontextmanager
-async def ward(folder: Path, **settings: Any) -> AsyncIterator[tuple[Bench, SlaveBench, SlaveBench]]:
-    """A master and two associated slaves that do not run yet."""
-    async with AsyncExitStack() as exits:
-        bench = await exits.enter_async_context(running_master(folder, **settings))
-        slaves = [await exits.enter_async_context(paired_slave(folder, bench, seed=seed)) for seed in (1, 2)]
-        for slave in slaves:
-            await slave.join()
-        yield bench, *slaves  # type: ignore[misc] # two of them
 
 
 @pytest.mark.parametrize("policy", list(EvidencePolicy))
