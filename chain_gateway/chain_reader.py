@@ -1,6 +1,6 @@
 """What the event replica and the check of the contract ask of a chain, whoever answers: a node, or a remote gateway."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from chain_gateway.node_answers import Block, RawLog
 from group_protocol.identifiers import Address
@@ -23,6 +23,19 @@ class ChainReader(Protocol):
         Raises:
             LogRangeRefused: A smaller range may do.
         """
+        ...
+
+
+@runtime_checkable
+class ManyNodes(Protocol):
+    """A reader that chooses between several nodes, which may stand at different heads."""
+
+    def pinned(self) -> ChainReader:
+        """One whose answers all come from the same node."""
+        ...
+
+    def blame(self, why: str) -> bool:
+        """The node that was asked contradicts itself. Answers whether there is another to ask."""
         ...
 
 

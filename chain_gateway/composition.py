@@ -5,10 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
 
-from aiohttp import ClientTimeout
 from eth_account.signers.local import LocalAccount
 from web3 import AsyncWeb3
 
@@ -23,14 +20,14 @@ from chain_gateway.embedded.lock import DirectoryLock
 from chain_gateway.events import EventDecoder
 from chain_gateway.journal import TransactionJournal
 from chain_gateway.node import ChainNode
-from chain_gateway.node_provider import NodeProvider
+from chain_gateway.node_connections import open_node_choice, require_urls
 from chain_gateway.private_files import read_relayer
 from chain_gateway.registry import Web3Registry
 from chain_gateway.relayer_pool import RelayerPool
 from chain_gateway.replica import EventReplica
 from chain_gateway.sender import TransactionSender
 from contracts import load_artifact
-from group_protocol.errors import ConfigurationError
+from group_protocol.errors import ConfigurationError, RegistryUnavailable
 from group_protocol.limits import ASSOCIATION_BATCH_MAX
 from group_protocol.ports import RegistryIdentity
 
@@ -56,7 +53,7 @@ class Connection:
 
 @asynccontextmanager
 async def open_registry(
-    config: GatewayConfig, now_unix_s: Now, *, deploy_if_missing: bool = False
+    config: GatewayConfig, now_unix_s: Now, *, deploy_if_missing: bool = False, may_be_away: bool = False
 ) -> AsyncIterator[Web3Registry]:
     """A registry for as long as the context lasts; its replica has caught up with the chain.
 
@@ -64,25 +61,36 @@ async def open_registry(
         config: Which chain, contract and account.
         now_unix_s: The clock.
         deploy_if_missing: Deploy the contract if the configuration and the directory name none.
+        may_be_away: If no node of a known chain answers, begin with what the directory holds, and catch up later.
 
     Raises:
         ConfigurationError: A setting or file is missing or wrong, or another process has the directory.
         RegistryUnavailable: The chain cannot be reached.
         RegistryInconsistent: Another contract or chain than the one remembered.
     """
-    async with open_connection(config, now_unix_s) as connection:
+    async with open_connection(config, now_unix_s, may_be_away=may_be_away) as connection:
         deployment = await _find_deployment(config, connection, deploy_if_missing=deploy_if_missing)
-        async with follow_contract(config, connection, deployment) as registry:
+        async with follow_contract(config, connection, deployment, may_be_away=may_be_away) as registry:
             yield registry
 
 
 @asynccontextmanager
 async def follow_contract(
-    config: GatewayConfig, connection: Connection, deployment: Deployment
+    config: GatewayConfig, connection: Connection, deployment: Deployment, *, may_be_away: bool = False
 ) -> AsyncIterator[Web3Registry]:
     """The registry of one deployment over a chain that is open already. Raises what :func:`open_registry` does."""
     artifact = load_artifact()
-    await check_contract(connection.node, artifact, deployment.identity)
+
+    async def verify() -> None:
+        await check_contract(connection.node, artifact, deployment.identity)
+
+    is_verified = True
+    try:
+        await verify()
+    except RegistryUnavailable:
+        if not may_be_away:
+            raise
+        is_verified = False
     abi = ContractAbi.from_json(artifact.abi)
     replica = EventReplica(
         connection.node,
@@ -92,9 +100,10 @@ async def follow_contract(
         first_block=deployment.block_number,
         times=config.replica,
         confirmations=config.confirmations,
+        verify=None if is_verified else verify,
     )
     try:
-        await replica.start()
+        await replica.start(may_be_away=may_be_away)
         registry = Web3Registry(
             node=connection.node,
             artifact=artifact,
@@ -102,7 +111,7 @@ async def follow_contract(
             identity=deployment.identity,
             sender=connection.sender,
             replica=replica,
-            batches=await _fitting_blocks(config.batches, connection.node),
+            batches=await _fitting_blocks(config.batches, connection.node) if is_verified else config.batches,
             first_block=deployment.block_number,
         )
         try:
@@ -153,7 +162,9 @@ def require_same_chain(deployment: Deployment, connection: Connection) -> Deploy
 
 
 @asynccontextmanager
-async def open_connection(config: GatewayConfig, now_unix_s: Now) -> AsyncIterator[Connection]:
+async def open_connection(
+    config: GatewayConfig, now_unix_s: Now, *, may_be_away: bool = False
+) -> AsyncIterator[Connection]:
     """The chain and the relayer's account, for as long as the context lasts.
 
     Raises:
@@ -163,10 +174,10 @@ async def open_connection(config: GatewayConfig, now_unix_s: Now) -> AsyncIterat
     async with AsyncExitStack() as stack:
         lock = await asyncio.to_thread(_lock_directory, config.directory)
         stack.callback(lock.release)
-        open_node = _open_embedded if config.url is None else _open_by_url
-        web3, accounts = await open_node(config, now_unix_s, stack)
-        node = ChainNode(web3, request_timeout_s=config.request_timeout_s, requests_at_once=config.requests_at_once)
-        chain_id = await node.fetch_chain_id()
+        if config.url is None:
+            node, accounts, chain_id = await _open_embedded(config, now_unix_s, stack)
+        else:
+            node, accounts, chain_id = await _open_by_url(config, stack, may_be_away=may_be_away)
         if config.chain_id not in (None, chain_id):
             raise ConfigurationError(
                 f"the chain has id {chain_id}, not {config.chain_id}", remedy="Correct the chain id or the URL."
@@ -194,7 +205,7 @@ def _lock_directory(directory: Path) -> DirectoryLock:
 
 async def _open_embedded(
     config: GatewayConfig, now_unix_s: Now, stack: AsyncExitStack
-) -> tuple[AsyncWeb3[Any], list[LocalAccount]]:
+) -> tuple[ChainNode, list[LocalAccount], int]:
     chain = await asyncio.to_thread(
         open_embedded_chain,
         config.directory / EMBEDDED_DIRECTORY,
@@ -202,23 +213,26 @@ async def _open_embedded(
         now_unix_s=lambda: int(now_unix_s()),
     )
     stack.push_async_callback(asyncio.to_thread, chain.close)
-    # One is enough: the chain mines whatever waits at once, in one thread.
-    return AsyncWeb3(chain.provider), [chain.relayer]
+    node = ChainNode(
+        AsyncWeb3(chain.provider),
+        request_timeout_s=config.request_timeout_s,
+        requests_at_once=config.requests_at_once,
+    )
+    # One account is enough: the chain mines whatever waits at once, in one thread.
+    return node, [chain.relayer], await node.fetch_chain_id()
 
 
 async def _open_by_url(
-    config: GatewayConfig, _: Now, stack: AsyncExitStack
-) -> tuple[AsyncWeb3[Any], list[LocalAccount]]:
-    if urlsplit(config.url or "").scheme not in ("http", "https"):
-        raise ConfigurationError("the chain's URL is no http or https URL", remedy="For instance http://127.0.0.1:8545")
+    config: GatewayConfig, stack: AsyncExitStack, *, may_be_away: bool
+) -> tuple[ChainNode, list[LocalAccount], int]:
+    require_urls(config)
     key_file = config.relayer_key_file or config.directory / RELAYER_KEY_FILE
     key_files = (key_file, *config.more_relayer_key_files)
     accounts = await asyncio.to_thread(lambda: [read_relayer(path) for path in key_files])
-    timeout = ClientTimeout(total=config.request_timeout_s)
-    # No retries in there: what may be asked again, and when, is decided by those who ask.
-    provider = NodeProvider(config.url, {"timeout": timeout}, exception_retry_configuration=None)
-    stack.push_async_callback(provider.disconnect)
-    return AsyncWeb3(provider), accounts
+    choice = await open_node_choice(config, stack, may_be_away=may_be_away)
+    if choice.mark is None:
+        raise RegistryUnavailable("no node of the chain answers")
+    return ChainNode(choice), accounts, choice.mark.chain_id
 
 
 async def _find_deployment(config: GatewayConfig, connection: Connection, *, deploy_if_missing: bool) -> Deployment:

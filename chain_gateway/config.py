@@ -80,6 +80,9 @@ class GatewayConfig:
     url: str | None = None
     """http(s) URL of a node's JSON-RPC; None for the embedded chain."""
 
+    further_urls: tuple[str, ...] = ()
+    """Further nodes of the same chain, asked in this order while the first fails or falls behind."""
+
     relayer_key_file: Path | None = None
     """Private key of the account that pays for transactions on a chain by URL: 64 hex digits, mode 0600. None: the file
     ``relayer.key`` in the directory. The embedded chain makes its own."""

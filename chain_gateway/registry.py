@@ -40,6 +40,7 @@ from group_protocol.ports import (
     ExchangeProof,
     GroupRegistry,
     MasterRotationRequest,
+    NodeReport,
     Receipt,
     RegistryIdentity,
     RevocationRequest,
@@ -211,6 +212,10 @@ class Web3Registry(GroupRegistry):
     async def fetch_anchors(self, gid: GroupId) -> list[Anchored]:
         """See the port."""
         return await fetch_anchor_events(self._replica, self._abi, self._decoder, gid)
+
+    def node_reports(self) -> tuple[NodeReport, ...]:
+        """See the port."""
+        return self._node.reports()
 
     def membership(self) -> Membership:
         """See the port. Raises RegistryInconsistent once the node's events have contradicted each other."""

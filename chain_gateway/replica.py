@@ -16,12 +16,12 @@ import contextlib
 import itertools
 import logging
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
-from chain_gateway.chain_reader import ChainReader
+from chain_gateway.chain_reader import ChainReader, ManyNodes
 from chain_gateway.config import ReplicaTimes
 from chain_gateway.errors import LogRangeRefused
 from chain_gateway.events import EventDecoder
@@ -59,8 +59,10 @@ class EventReplica:
         first_block: int,
         times: ReplicaTimes,
         confirmations: int = 0,
+        verify: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._node = node
+        self._reader = node
         self._decoder = decoder
         self._identity = identity
         self._path = path
@@ -76,6 +78,7 @@ class EventReplica:
         self._moved = asyncio.Event()
         self._failure: RegistryInconsistent | None = None
         self._confirmations = confirmations
+        self._verify = verify
         self._counted_up_to = -1
         self._uncounted: list[Associated] = []
         self._folded = Membership()
@@ -90,8 +93,11 @@ class EventReplica:
             raise RegistryInconsistent(str(self._failure)) from self._failure
         return self._membership
 
-    async def start(self) -> None:
+    async def start(self, *, may_be_away: bool = False) -> None:
         """Read the file, catch up with the chain, then follow it.
+
+        Args:
+            may_be_away: If the chain cannot be reached, begin with what is in the file, and catch up later.
 
         Raises:
             ConfigurationError: The file cannot be used.
@@ -101,7 +107,12 @@ class EventReplica:
         self._store = await self._run(lambda: ReplicaStore.open(self._path, self._identity))
         await self._load(-1)
         self._membership = self._without_uncounted()
-        await self._catch_up()
+        try:
+            await self._catch_up()
+        except RegistryUnavailable as exc:
+            if not may_be_away:
+                raise
+            _logger.warning("beginning with what is known: %s", exc)
         self._task = asyncio.create_task(self._follow())
 
     async def close(self) -> None:
@@ -194,15 +205,26 @@ class EventReplica:
         """Take every block up to the head; where the events contradict each other, once more from the first one."""
         try:
             await self._advance()
-        except RegistryInconsistent:
+        except RegistryInconsistent as exc:
+            if isinstance(self._reader, ManyNodes) and self._reader.blame(str(exc)):
+                raise RegistryUnavailable(f"a node contradicts itself, another is asked next: {exc}") from exc
             if self._position is None:
                 raise
             _logger.warning("the events contradict what is stored; reading all of them again", exc_info=True)
             await self._roll_back(None)
             await self._advance()
 
+    async def _require_verified(self) -> None:
+        """Before the first event is believed: that it is our contract's. Raises RegistryInconsistent if it is not."""
+        if self._verify is not None:
+            await self._verify()
+            self._verify = None
+
     async def _advance(self) -> None:
-        head = await self._node.fetch_head()
+        # One node from first to last: another's head may be lower, or another branch's.
+        self._reader = self._node.pinned() if isinstance(self._node, ManyNodes) else self._node
+        await self._require_verified()
+        head = await self._reader.fetch_head()
         if self._position is not None and not await self._is_canonical(self._position, head):
             if await self._is_behind(self._position, head):
                 _logger.warning("the node tells of no block above %d, known are %d", head.number, self._position.number)
@@ -219,10 +241,10 @@ class EventReplica:
 
     async def _take(self, first: int, last: int, head: Block) -> None:
         # The hash is asked for before the logs: if the chain changes in between, the next step sees it.
-        block = head if last == head.number else await self._node.fetch_block(last)
+        block = head if last == head.number else await self._reader.fetch_block(last)
         if block is None:
             raise RegistryUnavailable(f"the chain's node has a block {head.number} but no block {last}")
-        logs = await self._node.fetch_logs(self._identity.contract, first, last)
+        logs = await self._reader.fetch_logs(self._identity.contract, first, last)
         _check_order(logs, first, last)
         position = Position(block.number, block.block_hash)
         events, self._folded = await self._in_thread(lambda store: self._digest(store, logs, position))
@@ -296,7 +318,7 @@ class EventReplica:
             return position.block_hash == head.block_hash
         if position.number + 1 == head.number:
             return position.block_hash == head.parent_hash
-        block = await self._node.fetch_block(position.number)
+        block = await self._reader.fetch_block(position.number)
         return block is not None and block.block_hash == position.block_hash
 
     async def _is_behind(self, position: Position, head: Block) -> bool:
@@ -311,7 +333,7 @@ class EventReplica:
     async def _find_common_block(self) -> Position | None:
         """The newest block that the file and the chain share. Every block below a shared one is shared too: bisect."""
         known = await self._in_thread(lambda store: list(store.positions()))
-        head = await self._node.fetch_head()
+        head = await self._reader.fetch_head()
         shared_from, unshared_below = len(known), 0
         while unshared_below < shared_from:
             middle = (unshared_below + shared_from) // 2

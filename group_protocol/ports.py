@@ -133,6 +133,27 @@ class Receipt:
         return self.event.at
 
 
+@dataclass(frozen=True, slots=True)
+class NodeReport:
+    """How one of the chain's nodes fares, as the gateway sees it.
+
+    Attributes:
+        name: Its URL, without anything secret.
+        is_in_use: It is the one that is asked.
+        is_good: It could be.
+        state: In words.
+        head: Its newest block, if known.
+        latency_ms: Running mean of its answers' times.
+    """
+
+    name: str
+    is_in_use: bool
+    is_good: bool
+    state: str
+    head: int | None
+    latency_ms: float | None
+
+
 class GroupRegistry(Protocol):
     """The public register of groups: the contract, seen through any gateway.
 
@@ -211,6 +232,10 @@ class GroupRegistry(Protocol):
         Of one that was relayed again the first alone (``docs/protocol.md`` §10).
         """
         ...
+
+    def node_reports(self) -> tuple[NodeReport, ...]:
+        """How the chain's nodes fare. No I/O; empty where there are none, or they are somebody else's concern."""
+        return ()
 
     def membership(self) -> Membership:
         """The fold over all events that count. No I/O. Raises RegistryInconsistent if they contradict each other.

@@ -56,6 +56,7 @@ def gateway_config(config: MasterConfig) -> GatewayConfig:
         batches=BatchTerms(window_s=config.association_window_ms / 1_000, size=config.association_batch),
         contract=Address(bytes.fromhex(contract)) if contract else None,
         contract_block=config.contract_block,
+        further_urls=() if config.chain == EMBEDDED else config.chain_fallback_urls,
         confirmations=0 if config.chain == EMBEDDED else config.confirmations,
     )
 
@@ -97,7 +98,9 @@ def _open_registry(config: MasterConfig, key: PrivateKey, clock: Clock) -> Abstr
     from chain_gateway.composition import open_registry  # noqa: PLC0415 - a second, and 60 MB
 
     # On a chain of one's own, deploying costs nothing; on any other it is a step that the operator takes.
-    return open_registry(gateway_config(config), clock.now_unix_s, deploy_if_missing=config.chain == EMBEDDED)
+    return open_registry(
+        gateway_config(config), clock.now_unix_s, deploy_if_missing=config.chain == EMBEDDED, may_be_away=True
+    )
 
 
 def remote_config(config: MasterConfig, key: PrivateKey) -> RemoteConfig:

@@ -33,6 +33,8 @@ class MasterConfig:
     """SQLAlchemy URL of the store. Empty: SQLite in the data folder."""
     chain: str = "embedded"
     """``embedded``, or the URL of a JSON-RPC node."""
+    chain_fallback_urls: tuple[str, ...] = ()
+    """Further nodes of the same chain by their URLs, asked in this order while the first fails or falls behind."""
     confirmations: int = 0
     """Blocks that have to stand above an association's own before it counts. Revocations count at once.
 

@@ -117,4 +117,6 @@ def _rules(config: MasterConfig) -> Iterator[Rule]:
         yield Rule(
             name, not url or url.startswith(("http://", "https://")), "a URL that begins with http:// or https://"
         )
+    fallbacks_are_good = all(url.startswith(("http://", "https://")) for url in config.chain_fallback_urls)
+    yield Rule("chain_fallback_urls", fallbacks_are_good, "URLs that begin with http:// or https://")
     yield Rule("chain", chain_is_good, "embedded, or a URL that begins with http:// or https://")

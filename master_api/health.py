@@ -1,10 +1,11 @@
 """Whether the master can do its work, and if not, why."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from group_protocol.errors import VirtualGroupError
+from group_protocol.ports import NodeReport
 from master_api.context import MasterContext
 from master_api.membership_follower import MembershipFollower
 
@@ -15,14 +16,14 @@ AGE_MAX_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """The state of each part: ``ok``, or what is wrong with it."""
+    """The state of each part: ``ok``, ``ok, but`` for what works and is not whole, or what is wrong with it."""
 
     parts: dict[str, str]
 
     @property
     def is_good(self) -> bool:
         """Whether every part is well."""
-        return all(state == "ok" for state in self.parts.values())
+        return all(state == "ok" or state.startswith("ok,") for state in self.parts.values())
 
 
 class HealthCheck:
@@ -45,6 +46,7 @@ class HealthCheck:
                         "store": await _state_of(self._context.store.check),
                         "registry": await _state_of(self._check_registry),
                         "chain": self._context.watch.describe(),
+                        "nodes": describe_nodes(self._context.registry.node_reports()),
                         "group": "ok" if self._context.group.formed is not None else "no group was created yet",
                         "membership": "ok" if self._follower.is_following else "the registry's events are not followed",
                     }
@@ -54,6 +56,16 @@ class HealthCheck:
 
     async def _check_registry(self) -> None:
         await self._context.registry.fetch_block_time()
+
+
+def describe_nodes(reports: Sequence[NodeReport]) -> str:
+    """``ok``, or which of the chain's nodes cannot be used, and why."""
+    bad = [report for report in reports if not report.is_good]
+    if not bad:
+        return "ok"
+    words = "; ".join(f"{report.name} is {report.state}" for report in bad)
+    good = len(reports) - len(bad)
+    return f"ok, but {good} of {len(reports)}: {words}" if good else f"none of {len(reports)} can be asked: {words}"
 
 
 async def _state_of(check: Callable[[], Awaitable[None]]) -> str:

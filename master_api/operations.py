@@ -187,6 +187,7 @@ class Operations(RecordOperations):
             "sessions": len(context.live),
             "streams": sum(1 for live in context.live if live.stream is not None),
             "half_open": len(context.half_open),
+            "nodes": [asdict(report) for report in context.registry.node_reports()],
             "waiting_for_chain": {
                 "associations": len(context.waiting.associations),
                 "revocations": len(context.waiting.revocations),

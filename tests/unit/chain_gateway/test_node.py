@@ -52,8 +52,7 @@ async def test_node_that_never_answers_is_unavailable() -> None:
         async def make_request(self, method: Any, params: Any) -> Any:  # noqa: ARG002 - web3's signature
             await asyncio.Event().wait()
 
-    node = SilentNode().connect_gateway()
-    node._request_timeout_s = 0.01
+    node = ChainNode(AsyncWeb3(SilentNode()), request_timeout_s=0.01)
     with pytest.raises(RegistryUnavailable, match="in time"):
         await node.fetch_head()
 
