@@ -1,4 +1,4 @@
-"""``python -m benchmarks [speed|load|profiles]…``: measures, prints tables, writes results. Without a word: all."""
+"""``python -m benchmarks [speed|profiles|leaks|load]…``: measures, prints, writes results. No word: all."""
 
 import argparse
 import sys
@@ -7,15 +7,16 @@ from pathlib import Path
 
 from rich.console import Console
 
+from benchmarks.leaks import run_leaks, write_leaks
 from benchmarks.load.report import print_outcomes, run_load, write_outcomes
 from benchmarks.machine import describe_machine, source_root
-from benchmarks.markdown import LOAD, SPEED, write_page
+from benchmarks.markdown import LEAKS, LOAD, SPEED, write_page
 from benchmarks.profiles import FOLDER, write_profiles
 from benchmarks.results_file import write_samples, write_table
 from benchmarks.speed import measure_all, tabulate
 from benchmarks.table import print_machine, print_rows
 
-_PARTS = ("speed", "profiles", "load")
+_PARTS = ("speed", "profiles", "leaks", "load")
 
 
 def run_speed(console: Console, results: Path, rounds_divisor: int) -> None:
@@ -27,6 +28,18 @@ def run_speed(console: Console, results: Path, rounds_divisor: int) -> None:
     print_rows(console, "CPU time, scaled to 26 µs for one secp256k1 signature; bytes as they are", rows)
     write_samples(results / "speed_samples.json", collected, machine)
     write_table(results / SPEED, rows, machine)
+
+
+def run_leaks_part(console: Console, results: Path, divisor: int) -> None:
+    """Ask, write; the page shows it."""
+    machine = describe_machine()
+    findings = run_leaks(lambda line: console.print(f"  {line}", style="dim"), divisor=divisor)
+    for found in findings:
+        verdict = f"told apart after {found.samples_needed} of each" if found.is_told_apart else "not told apart"
+        asked = found.question
+        console.print(f"{asked.first} / {asked.second}: {found.first_us:.0f} / {found.second_us:.0f} µs,", end=" ")
+        console.print(f"t = {found.t:.1f}: {verdict}")
+    write_leaks(results / LEAKS, findings, machine)
 
 
 def run_load_part(console: Console, results: Path, divisor: int) -> None:
@@ -55,6 +68,8 @@ def main(arguments: list[str]) -> int:
         run_speed(console, chosen.results, 5 if chosen.quick else 1)
     if "profiles" in parts:
         write_profiles(chosen.results / FOLDER)
+    if "leaks" in parts:
+        run_leaks_part(console, chosen.results, 10 if chosen.quick else 1)
     if "load" in parts:
         run_load_part(console, chosen.results, 10 if chosen.quick else 1)
     write_page(chosen.results)

@@ -8,6 +8,7 @@ from benchmarks.table import format_value
 
 SPEED = "speed.json"
 LOAD = "load.json"
+LEAKS = "leaks.json"
 PAGE = "README.md"
 
 
@@ -18,6 +19,8 @@ def write_page(results: Path) -> None:
         parts.append(_speed(json.loads((results / SPEED).read_text("utf-8"))))
     if (results / LOAD).exists():
         parts.append(_load(json.loads((results / LOAD).read_text("utf-8"))))
+    if (results / LEAKS).exists():
+        parts.append(_leaks(json.loads((results / LEAKS).read_text("utf-8"))))
     (results / PAGE).write_text("\n".join(parts), "utf-8")
 
 
@@ -53,6 +56,22 @@ def _load(document: dict[str, Any]) -> str:
             f" {one['told_to_wait']} ({one['joins_beside']} joined) | {got} in {seconds:.0f} s |"
             f" {memory['before']:.0f}, {memory['peak']:.0f}, {memory['after']:.0f}{again} |"
             f" {memory['half_open_peak']}, {memory['half_open_after']} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _leaks(document: dict[str, Any]) -> str:
+    lines = [
+        f"## Time of refusals\n\n{_machine(document['machine'])} Wall time over loopback, without the slowest tenth.\n",
+        "| first | second | would tell | µs | Welch's t | told apart |",
+        "|---|---|---|---:|---:|---|",
+    ]
+    for one in document["findings"]:
+        asked, needed = one["question"], one["samples_needed"]
+        verdict = f"after {needed:,} of each" if one["told_apart"] else f"not by {one['samples']:,} of each"
+        lines.append(
+            f"| {asked['first']} | {asked['second']} | {asked['secret']} |"
+            f" {one['first_us']:.0f}, {one['second_us']:.0f} | {one['t']:.1f} | {verdict} |"
         )
     return "\n".join(lines) + "\n"
 
