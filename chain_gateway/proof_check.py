@@ -6,6 +6,7 @@ The chain is any node's JSON-RPC, or the folder of an embedded chain, of which a
 import asyncio
 import sqlite3
 import tempfile
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -143,7 +144,11 @@ async def _open_node(chain: str, chain_id: int) -> AsyncIterator[ChainNode]:
     with tempfile.TemporaryDirectory(prefix="vgroup-proof-") as folder:
         await asyncio.to_thread(_copy_chain, Path(chain), Path(folder))
         embedded = await asyncio.to_thread(
-            open_embedded_chain, Path(folder), chain_id=chain_id, now_unix_s=lambda: 0, relayer_key=_NO_RELAYER
+            open_embedded_chain,
+            Path(folder),
+            chain_id=chain_id,
+            now_unix_s=lambda: int(time.time()),
+            relayer_key=_NO_RELAYER,
         )
         try:
             yield ChainNode(AsyncWeb3(embedded.provider), request_timeout_s=_REQUEST_TIMEOUT_S)

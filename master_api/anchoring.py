@@ -21,6 +21,7 @@ from master_api.store.anchors import (
     Leaf,
     count_above,
     fetch_anchored_through,
+    fetch_newest_number,
     fetch_pending_anchors,
     insert_anchor,
     make_leaves,
@@ -94,10 +95,12 @@ class Anchoring:
             return []
         done: list[AnchorRow] = []
         async with self._one_at_a_time:
+            # What comes while this runs waits for the next call: else a busy group would be anchored without end.
+            through = await self._context.store.read(fetch_newest_number)
             while True:
                 pending = await self._context.store.read(fetch_pending_anchors)
                 done += [await self._send(row) for row in pending]
-                if finish_only or not await self._begin_range():
+                if finish_only or not await self._begin_range(through):
                     return done
 
     async def status(self) -> AnchorStatus:
@@ -112,13 +115,13 @@ class Anchoring:
 
         return await self._context.store.read(read)
 
-    async def _begin_range(self) -> bool:
-        """Write the next range to the store; False if there is nothing to anchor."""
+    async def _begin_range(self, through: int) -> bool:
+        """Write the next range up to that record to the store; False if there is nothing to anchor."""
         gid = self._context.group.require().gid
 
         def read(connection: Connection) -> tuple[list[Leaf], bytes]:
             first = fetch_anchored_through(connection) + 1
-            leaves = make_leaves(connection, gid, first, limit=RECORDS_PER_ANCHOR_MAX)
+            leaves = make_leaves(connection, gid, first, through, RECORDS_PER_ANCHOR_MAX)
             return leaves, compute_root([leaf.leaf_hash for leaf in leaves]) if leaves else b""
 
         leaves, root = await self._context.store.read(read)

@@ -181,6 +181,7 @@ class Operations(RecordOperations):
     async def status(self) -> JsonObject:
         """Health, sessions and refusals since the start."""
         health = await self._service.health.check()
+        anchors = asdict(await self._service.anchoring.status())
         context = self._context
         return {
             "health": health.parts,
@@ -193,7 +194,7 @@ class Operations(RecordOperations):
                 "revocations": len(context.waiting.revocations),
             },
             "messages": await self._sum_messages(),
-            "anchors": asdict(await self._service.anchoring.status()),
+            "anchors": {name: value for name, value in anchors.items() if value != ""},
             "refusals": dict(context.refusals.totals),
         }
 

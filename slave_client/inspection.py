@@ -44,6 +44,14 @@ def status_lines(fields: dict[str, object]) -> list[str]:
     buffer, ack, error = fields.get("buffer"), fields.get("last_ack"), fields.get("last_error")
     if isinstance(buffer, dict):
         lines += _buffer_lines(buffer)
+    inbox = fields.get("inbox")
+    if isinstance(inbox, dict):
+        lines.append(
+            f"inbox      {inbox['messages']} messages from other slaves; {inbox['refused']} refused, "
+            f"{inbox['repeated']} repeated or out of order, {inbox['dropped']} dropped"
+        )
+        if inbox["damage"]:
+            lines.append(f"           {inbox['damage']}")
     if isinstance(ack, dict):
         lines.append(
             f"last ack   record {ack['last_seq']}, evidence to {ack['evidence_seq']}, epoch {ack['epoch']}"

@@ -105,6 +105,11 @@ def fetch_anchored_through(connection: Connection) -> int:
     return connection.execute(select(func.max(schema.anchors.c.to_record))).scalar_one() or 0
 
 
+def fetch_newest_number(connection: Connection) -> int:
+    """The highest record number; 0 if there is no record."""
+    return connection.execute(select(func.max(schema.records.c.number))).scalar_one() or 0
+
+
 def count_above(connection: Connection, number: int) -> int:
     """How many records have a higher number."""
     table = schema.records

@@ -89,6 +89,22 @@ async def test_root_is_the_merkle_root_over_the_records_as_stored(parts: Parts) 
     assert [leaf.number for leaf in leaves] == list(range(1, 9))
 
 
+async def test_records_that_come_while_one_is_anchored_wait_for_the_next(parts: Parts) -> None:
+    """Else a busy group would be anchored record by record, without end."""
+    _, other = await fill(parts)
+    send, seq = parts.registry.anchor, 3
+
+    async def send_while_records_come(request: Any) -> Any:
+        nonlocal seq
+        seq += 1
+        await say(parts, other, seq)
+        return await send(request)
+
+    parts.registry.anchor = send_while_records_come  # type: ignore[method-assign]
+    assert await anchor(parts) == [(1, 8)]
+    assert await anchor(parts) == [(9, 9)]
+
+
 async def test_many_records_are_anchored_in_several_trees(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(anchoring, "RECORDS_PER_ANCHOR_MAX", 3)
     await fill(parts)
