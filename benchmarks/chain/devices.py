@@ -20,6 +20,7 @@ from group_protocol.typed_data import TypedDataDomain
 _Result = TypeVar("_Result")
 
 GIVE_UP_S: Final = 300.0
+ATTEMPTS_MAX: Final = 10
 _BUSY_PAUSE_S: Final = 0.5
 _BUSY: Final = (0, 429, 503)
 """No answer in time, and the two statuses that say: later."""
@@ -49,6 +50,10 @@ class Join:
     def seconds(self) -> float:
         """From before M1 to after M6."""
         return self.ended_s - self.began_s
+
+
+class RefusedJoin(Exception):
+    """The master said no."""
 
 
 class ChainSlave(CoreSlave):
@@ -90,42 +95,59 @@ class ChainSlave(CoreSlave):
 
 
 async def join(port: int, number: int, code: bytes, identity: RegistryIdentity) -> tuple[Join, ChainSlave]:
-    """M1 to M6 of a new device; asks again as long as it is told to.
+    """M1 to M6 of a new device; asks again as long as it is told to, and begins again where it was refused, as slaves do.
 
     Raises:
         TimeoutError: It is no member after five minutes.
-        RuntimeError: It was refused.
+        RefusedJoin: It was refused time and again.
     """
-    slave = ChainSlave(code, identity)
+    slave, clock, began_s = ChainSlave(code, identity), _Clock(), time.monotonic()
     async with asyncio.timeout(GIVE_UP_S), Wire(port, loopback_address(number), answer_timeout_s=60.0) as wire:
-        clock = _Clock()
-        began_s = time.monotonic()
-        body = clock.time_crypto(slave.first)
-        while slave.path != STEPS[2]:
-            answer, waited_s = await _post(wire, slave.path, body, clock)
-            clock.answers_s += waited_s
-            body = clock.time_crypto(partial(slave.take, answer))
-        while True:
-            answer, waited_s = await _post(wire, slave.path, body, clock)
-            clock.association_s += waited_s
-            result = clock.time_crypto(partial(slave.hear, answer))
-            if result.state is MembershipState.ACTIVE:
+        for attempt in range(1, ATTEMPTS_MAX + 1):
+            try:
+                await _associate(wire, slave, await _shake_hands(wire, slave, clock), clock)
                 break
-            if result.state is not MembershipState.PENDING:
-                raise RuntimeError(f"device {number} was refused: {result.reason.name}")
-            clock.repeats += 1
-            body = clock.time_crypto(slave.ask_to_associate)
-        joined = Join(
-            oid=slave.oid,
-            sid=slave.sid,
-            began_s=began_s,
-            ended_s=time.monotonic(),
-            slave_crypto_s=clock.crypto_s,
-            answers_s=clock.answers_s,
-            association_s=clock.association_s,
-            repeats=clock.repeats,
-        )
+            except RefusedJoin:
+                # Its half-open session has expired, for instance: on a master that is that busy, M3 may come too late.
+                if attempt == ATTEMPTS_MAX:
+                    raise
+                clock.repeats += 1
+                await asyncio.sleep(_BUSY_PAUSE_S)
+    joined = Join(
+        oid=slave.oid,
+        sid=slave.sid,
+        began_s=began_s,
+        ended_s=time.monotonic(),
+        slave_crypto_s=clock.crypto_s,
+        answers_s=clock.answers_s,
+        association_s=clock.association_s,
+        repeats=clock.repeats,
+    )
     return joined, slave
+
+
+async def _shake_hands(wire: Wire, slave: ChainSlave, clock: "_Clock") -> bytes:
+    """M1 to M4, and M1R if it comes; the M5 to send."""
+    body = clock.time_crypto(slave.first)
+    while slave.path != STEPS[2]:
+        answer, waited_s = await _post(wire, slave.path, body, clock)
+        clock.answers_s += waited_s
+        body = clock.time_crypto(partial(slave.take, answer))
+    return body
+
+
+async def _associate(wire: Wire, slave: ChainSlave, body: bytes, clock: "_Clock") -> None:
+    """M5 and M6, until the device is a member."""
+    while True:
+        answer, waited_s = await _post(wire, slave.path, body, clock)
+        clock.association_s += waited_s
+        result = clock.time_crypto(partial(slave.hear, answer))
+        if result.state is MembershipState.ACTIVE:
+            return
+        if result.state is not MembershipState.PENDING:
+            raise RefusedJoin(result.reason.name)
+        clock.repeats += 1
+        body = clock.time_crypto(slave.ask_to_associate)
 
 
 class _Clock:
@@ -154,5 +176,5 @@ async def _post(wire: Wire, path: str, body: bytes, clock: _Clock) -> tuple[byte
         clock.repeats += 1
         await asyncio.sleep(_BUSY_PAUSE_S)
     if status != 200:
-        raise RuntimeError(f"{path} was answered {status}: {answer!r}")
+        raise RefusedJoin(f"{path} was answered {status}: {answer!r}")
     return answer, time.monotonic() - began_s

@@ -1,5 +1,6 @@
 """``vgroup chain up``, ``down``, ``status --dir``: the commands of a network in a folder."""
 
+import hashlib
 import itertools
 import json
 import os
@@ -11,17 +12,20 @@ from typing import Annotated, Final
 import typer
 from rich.console import Console
 
+from chain_gateway.network.cards import MemberCard, compose, make_member
 from chain_gateway.network.errors import NetworkFolderRefused
 from chain_gateway.network.genesis import CHAIN_ID, PERIOD_S
 from chain_gateway.network.geth import find_geth
 from chain_gateway.network.health import NetworkHealth
-from chain_gateway.network.layout import NetworkLayout, is_network
+from chain_gateway.network.layout import CARD_FILE, NetworkLayout, is_network
 from chain_gateway.network.lifecycle import HTTP_PORT, LOOPBACK, P2P_PORT, ChainNetwork, NewNetwork, Tell
+from chain_gateway.network.node_files import write_start_files
 from chain_gateway.network.signers import add_signer, fetch_signers, propose, remove_signer
 from chain_gateway.network.tables import health_table
 from group_protocol.errors import ConfigurationError, DecodingError
 from group_protocol.exit_codes import ExitCode
 from group_protocol.identifiers import Address, parse_address
+from system_ports.randomness import SystemRandom
 
 SIGNERS: Final = 3
 
@@ -55,6 +59,8 @@ def add_network_commands(app: typer.Typer) -> None:
     app.command("add-signer")(add_signer_command)
     app.command("remove-signer")(remove_signer_command)
     app.command("vote")(vote_command)
+    app.command("make-node")(make_node_command)
+    app.command("compose")(compose_command)
 
 
 def up_command(  # noqa: PLR0913 - one for each option
@@ -139,6 +145,42 @@ def remove_signer_command(
     typer.echo(
         f"{name} is no signer any more and was stopped. Its keys are still in {network.layout.directory / name}."
     )
+
+
+def make_node_command(
+    *,
+    directory: Directory = None,
+    name: Annotated[str, typer.Option(help="The node's name; no other machine's may be called so.")],
+    p2p_host: Annotated[str, typer.Option(help="This machine's address, as the others reach it.")],
+    p2p_port: Annotated[int, typer.Option(min=1, help="Port for peers.")] = P2P_PORT,
+    http_host: Annotated[str, typer.Option(help="Address of the node's JSON-RPC.")] = LOOPBACK,
+    http_port: Annotated[int, typer.Option(min=1, help="Port of the node's JSON-RPC.")] = HTTP_PORT,
+) -> None:
+    """Make this machine's node of a network over several machines: its keys, and a card for the others."""
+    folder = network_directory(directory)
+    card = make_member(folder, name, p2p=(p2p_host, p2p_port), http=(http_host, http_port), random=SystemRandom())
+    typer.echo(json.dumps(card.to_json(), indent=2))
+    typer.echo(f"Give {folder / name / CARD_FILE} to the other machines; it holds no secret.", err=True)
+
+
+def compose_command(
+    *,
+    directory: Directory = None,
+    cards: Annotated[list[Path], typer.Argument(help="The cards of all nodes, this machine's too.")],
+    period: Annotated[int, typer.Option(min=1, help="Seconds from block to block; the same everywhere.")] = PERIOD_S,
+    chain_id: Annotated[int, typer.Option(min=1, help="EIP-155 chain id; the same everywhere.")] = CHAIN_ID,
+    geth: GethPath = None,
+    verbosity: Verbosity = 3,
+) -> None:
+    """Make the network out of everybody's cards: genesis, and this machine's start script."""
+    network = compose(network_directory(directory), [MemberCard.read(path) for path in cards],
+                      chain_id=chain_id, period_s=period)  # fmt: skip
+    layout = network.layout
+    for card in layout.nodes_here:
+        write_start_files(layout, card, find_geth(geth), verbosity)
+        typer.echo(f"{layout.folder(card).start_script}")
+    digest = hashlib.sha256(layout.genesis.read_bytes()).hexdigest()
+    typer.echo(f"SHA-256 of {layout.genesis}: {digest}; it has to be the same on every machine.", err=True)
 
 
 def vote_command(

@@ -1,7 +1,9 @@
-"""The genesis block of a Clique network (EIP-225), as geth's ``init`` reads it."""
+"""The genesis block of a network: of Clique (EIP-225) for geth, of QBFT for Besu."""
 
 from collections.abc import Sequence
 from typing import Any, Final
+
+import rlp  # type: ignore[import-untyped]
 
 from group_protocol.identifiers import Address
 
@@ -20,6 +22,8 @@ RELAYER_WEI: Final = 10**27
 
 _VANITY_BYTES: Final = 32
 _SEAL_BYTES: Final = 65
+_QBFT_MIX_HASH: Final = "0x63746963616c2062797a616e74696e65206661756c7420746f6c6572616e6365"
+"""By it a header says that it is a Byzantine one: the ASCII of "ctical byzantine fault tolerance"."""
 _FORKS_FROM_THE_START: Final = (
     "homesteadBlock", "eip150Block", "eip155Block", "eip158Block", "byzantiumBlock", "constantinopleBlock",
     "petersburgBlock", "istanbulBlock", "berlinBlock", "londonBlock",
@@ -50,6 +54,38 @@ def clique_genesis(
         "extraData": f"0x{clique_extra_data(signers).hex()}",
         "alloc": {f"0x{address.hex()}": {"balance": hex(RELAYER_WEI)} for address in funded},
     }
+
+
+def qbft_genesis(
+    *, chain_id: int, period_s: int, validators: Sequence[Address], funded: Sequence[Address]
+) -> dict[str, Any]:
+    """The same for Besu's QBFT. Here gas costs nothing at all: Besu has an option for that, and its pool takes it."""
+    return {
+        "config": {
+            "chainId": chain_id,
+            "berlinBlock": 0,
+            "londonBlock": 0,
+            "zeroBaseFee": True,
+            "qbft": {
+                "blockperiodseconds": period_s,
+                "epochlength": EPOCH_BLOCKS,
+                "requesttimeoutseconds": 2 * period_s,
+            },
+        },
+        "nonce": "0x0",
+        "timestamp": "0x0",
+        "gasLimit": hex(BLOCK_GAS_LIMIT),
+        "difficulty": "0x1",
+        "mixHash": _QBFT_MIX_HASH,
+        "coinbase": f"0x{bytes(20).hex()}",
+        "extraData": f"0x{qbft_extra_data(validators).hex()}",
+        "alloc": {f"0x{address.hex()}": {"balance": hex(RELAYER_WEI)} for address in funded},
+    }
+
+
+def qbft_extra_data(validators: Sequence[Address]) -> bytes:
+    """RLP of [32 bytes of vanity, the validators in ascending order, no vote, round 0, no seals], as QBFT has it."""
+    return bytes(rlp.encode([bytes(_VANITY_BYTES), sorted(validators), [], 0, []]))
 
 
 def clique_extra_data(signers: Sequence[Address]) -> bytes:

@@ -64,12 +64,13 @@ class NetworkHealth:
 
 
 def fetch_health(layout: NetworkLayout) -> NetworkHealth:
-    """Ask every node of a network, side by side."""
-    with ThreadPoolExecutor(max_workers=max(1, len(layout.nodes))) as pool:
-        seen = list(pool.map(lambda card: _look_at(layout, card), layout.nodes))
+    """Ask every node of a network that is on this machine, side by side."""
+    here = layout.nodes_here
+    with ThreadPoolExecutor(max_workers=max(1, len(here))) as pool:
+        seen = list(pool.map(lambda card: _look_at(layout, card), here))
     height = max((node.height for node in seen if node.height is not None), default=None)
     nodes = tuple(_with_lag(node, height) for node in seen)
-    return NetworkHealth(layout.chain_id, layout.period_s, height, nodes, tuple(_find_problems(layout, nodes)))
+    return NetworkHealth(layout.chain_id, layout.period_s, height, nodes, tuple(find_problems(layout, nodes)))
 
 
 def _look_at(layout: NetworkLayout, card: NodeCard) -> NodeHealth:
@@ -104,7 +105,8 @@ def _with_lag(node: NodeHealth, height: int | None) -> NodeHealth:
     return NodeHealth(**fields)
 
 
-def _find_problems(layout: NetworkLayout, nodes: Sequence[NodeHealth]) -> list[str]:
+def find_problems(layout: NetworkLayout, nodes: Sequence[NodeHealth]) -> list[str]:
+    """What is not as it should be, in words; nothing if all is well. ``nodes`` are those on this machine."""
     answering = [node for node in nodes if node.height is not None]
     if not answering:
         return ["no node runs"]
@@ -112,7 +114,7 @@ def _find_problems(layout: NetworkLayout, nodes: Sequence[NodeHealth]) -> list[s
         f"{node.name} {'does not answer' if node.pid else 'does not run'}" for node in nodes if node.height is None
     ]
     for node in answering:
-        problems += _problems_of(node, others=len(nodes) - 1)
+        problems += _problems_of(node, others=len(layout.nodes) - 1)
     best = max(answering, key=lambda node: node.height or 0)
     stalled_s = STALL_PERIODS * layout.period_s + STALL_MARGIN_S
     if best.height and best.head_age_s is not None and best.head_age_s > stalled_s:
@@ -120,7 +122,7 @@ def _find_problems(layout: NetworkLayout, nodes: Sequence[NodeHealth]) -> list[s
     signers = best.signers or ()
     here = {f"0x{layout.node(node.name).account.hex()}" for node in answering}
     sealing, needed = len(here.intersection(signers)), len(signers) // 2 + 1
-    if sealing < needed:
+    if sealing < needed and len(nodes) == len(layout.nodes):
         problems.append(f"{sealing} of {len(signers)} signers are here; blocks take {needed}")
     return problems
 

@@ -12,6 +12,7 @@
         password          opens the keystore that lies beside it: it keeps out nobody who can read the folder (0600)
         keystore/         its account, which seals blocks
         node.log, node.pid, geth.ipc, data/
+        card.json         what the other machines have to know, if there are any
 """
 
 import json
@@ -25,6 +26,7 @@ from system_ports.private_files import replace_private_file
 
 _FORM: Final = 1
 NETWORK_FILE: Final = "network.json"
+CARD_FILE: Final = "card.json"
 SOCKET_PATH_MAX_BYTES: Final = 107
 """sockaddr_un holds 108 bytes with the closing zero."""
 
@@ -51,13 +53,12 @@ class NodeCard:
     @property
     def enode(self) -> str:
         """The URL under which peers find it (EIP-778's predecessor, ``enode://``)."""
-        return f"enode://{self.enode_key.hex()}@{self.p2p_host}:{self.p2p_port}?discport=0"
+        return f"enode://{self.enode_key.hex()}@{_in_url(self.p2p_host)}:{self.p2p_port}?discport=0"
 
     @property
     def url(self) -> str:
         """Its JSON-RPC."""
-        host = f"[{self.http_host}]" if ":" in self.http_host else self.http_host
-        return f"http://{host}:{self.http_port}"
+        return f"http://{_in_url(self.http_host)}:{self.http_port}"
 
     def to_json(self) -> dict[str, Any]:
         """For ``network.json``."""
@@ -165,6 +166,11 @@ class NetworkLayout:
         """Key file of relayer number ``index``, counted from 0."""
         return self.directory / "relayers" / f"relayer-{index + 1}.key"
 
+    @property
+    def nodes_here(self) -> tuple[NodeCard, ...]:
+        """Those whose keys are in this folder; the others run on other machines."""
+        return tuple(card for card in self.nodes if self.folder(card).node_key.exists())
+
     def node(self, name: str) -> NodeCard:
         """The node of that name. Raises NetworkFolderRefused."""
         for card in self.nodes:
@@ -218,3 +224,7 @@ class NetworkLayout:
 def is_network(directory: Path) -> bool:
     """Whether a folder holds a network."""
     return (directory / NETWORK_FILE).exists()
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

@@ -116,7 +116,7 @@ class ChainNetwork:
             NodeFailed: One ended at once, or does not answer in time.
         """
         with self.changing():
-            cards = [self.layout.node(name) for name in names] or list(self.layout.nodes)
+            cards = self._chosen(names)
             down = [card for card in cards if find_process(self.layout.folder(card)) is None]
             for card in down:
                 self._require_ports(card)
@@ -151,8 +151,7 @@ class ChainNetwork:
     def stop(self, names: Sequence[str] = ()) -> list[str]:
         """Stop all nodes, or those named; the names of those that had to be killed."""
         with self.changing():
-            cards = [self.layout.node(name) for name in names] or list(self.layout.nodes)
-            return stop_nodes([self.layout.folder(card) for card in cards])
+            return stop_nodes([self.layout.folder(card) for card in self._chosen(names)])
 
     @contextmanager
     def changing(self) -> Iterator[None]:
@@ -163,6 +162,10 @@ class ChainNetwork:
             yield
         finally:
             os.close(descriptor)
+
+    def _chosen(self, names: Sequence[str]) -> list[NodeCard]:
+        """The nodes named, or all that are on this machine."""
+        return [self.layout.node(name) for name in names] or list(self.layout.nodes_here)
 
     def _require_ports(self, card: NodeCard) -> None:
         remedy = f"Stop that program, or change the node's ports in {self.layout.directory / 'network.json'}."

@@ -141,7 +141,7 @@ def fetch_signers(layout: NetworkLayout) -> frozenset[Address]:
 
 
 def _answering(layout: NetworkLayout) -> list[NodeFolder]:
-    folders = [layout.folder(card) for card in layout.nodes]
+    folders = [layout.folder(card) for card in layout.nodes_here]
     return [folder for folder in folders if answers(folder)]
 
 
