@@ -95,7 +95,7 @@ class ChainSlave(CoreSlave):
 
 
 async def join(port: int, number: int, code: bytes, identity: RegistryIdentity) -> tuple[Join, ChainSlave]:
-    """M1 to M6 of a new device; asks again as long as it is told to, and begins again where it was refused, as slaves do.
+    """M1 to M6 of a new device; asks again when told to, and begins again where it was refused, as slaves do.
 
     Raises:
         TimeoutError: It is no member after five minutes.
