@@ -135,6 +135,10 @@ bench: dev ## measure speed and load beside their targets, 4 minutes on a quiet 
 crowd: dev ## a thousand devices associate at once, on the embedded chain and on anvil (CROWD=1000)
 	@CROWD=$${CROWD:-1000} $(PY) -m pytest -s --timeout 600 tests/integration/test_crowd.py $(PYTEST_ARGS)
 
+.PHONY: bench-chain
+bench-chain: dev geth ## gas, joins, associations a second, revocations on three chains (ARGS="--quick")
+	@$(PY) -m benchmarks.chain $(ARGS)
+
 # ---- making things ----
 
 .PHONY: wheel
