@@ -266,8 +266,7 @@ class Buffer:
         self.lost_by_master = LostByMaster(last_seq + 1, acknowledged, again)
 
     async def _renumber_unsent(self, last_seq: int) -> int:
-        floor = max(last_seq + 1, self._guarded.file.next_seq)
-        renumbered = await self._run(lambda: self._guarded.renumber_unsent(floor))
+        renumbered = await self._run(lambda: self._guarded.renumber_unsent(last_seq + 1))
         self._recent.clear()
         self._recent_bytes = 0
         self._next_seq = self._guarded.file.next_seq

@@ -71,16 +71,18 @@ class BufferFile:
 
     def __init__(self, path: Path, storage_secret: bytes, limits: BufferLimits, random: Random) -> None:
         self._limits = limits
+        self._random = random
         self._sealer = RowSealer(storage_secret)
         _touch_private(path)
         self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
         self.counts = BufferCounts()
+        self._opening = 0
         self.next_seq = 1
         self.sent_through = 0
         self.acknowledged_through = 0
         self.held_s = 0.0
         try:
-            self.is_new = self._prepare(random)
+            self.is_new = self._prepare()
         except UNREADABLE as exc:
             self._database.close()
             raise _translate(exc, path) from exc
@@ -216,27 +218,32 @@ class BufferFile:
         return records
 
     def renumber_unsent(self, first_seq: int) -> int:
-        """Give every row that was never sent a new seq in the same order, above all, in one durable step.
+        """Give the rows that were never sent new numbers from this one on, in the same order, in one durable step.
 
-        Answers how many.
+        The new numbers may be some that other rows had until now: so the rows are sealed under a new salt. Answers how
+        many there were.
         """
         next_seq = first_seq
-        query = "SELECT seq FROM record WHERE seq > ? ORDER BY seq"
+        execute = self._database.execute
+        before = self._opening
         try:
-            self._database.execute("BEGIN IMMEDIATE")
-            for (seq,) in self._database.execute(query, (self.sent_through,)).fetchall():
-                row = self._database.execute("SELECT * FROM record WHERE seq = ?", (seq,)).fetchone()
-                record = self._sealer.open(*row)
+            execute("BEGIN IMMEDIATE")
+            # Out of the way: below zero nobody looks for them, and no new number is taken.
+            execute("UPDATE record SET seq = -seq WHERE seq > ?", (self.sent_through,))
+            self._begin_opening()
+            for (moved,) in execute("SELECT seq FROM record WHERE seq < 0 ORDER BY seq DESC").fetchall():
+                _, *row = execute("SELECT * FROM record WHERE seq = ?", (moved,)).fetchone()
+                record = self._sealer.open(-moved, *row)
                 if record is not None:
-                    record = replace(record, seq=next_seq)
-                    self._insert([record])
+                    self._insert([replace(record, seq=next_seq)])
                     next_seq += 1
-                self._database.execute("DELETE FROM record WHERE seq = ?", (seq,))
+                execute("DELETE FROM record WHERE seq = ?", (moved,))
             self._set_counters({"next_seq": next_seq, "sent": next_seq - 1})
-            self._database.execute("COMMIT")
+            execute("COMMIT")
             self._load_counts()
-        except UNREADABLE as exc:
+        except sqlite3.Error as exc:
             self._rollback()
+            self._opening = before
             raise _translate(exc, self._path) from exc
         return next_seq - first_seq
 
@@ -271,7 +278,7 @@ class BufferFile:
             raise _translate(exc, self._path) from exc
         self.counts = counts
 
-    def _prepare(self, random: Random) -> bool:
+    def _prepare(self) -> bool:
         """Bring the file into use; answers whether it is new."""
         execute = self._database.execute
         execute("PRAGMA journal_mode = WAL")
@@ -285,17 +292,22 @@ class BufferFile:
         found = (execute("PRAGMA application_id").fetchone()[0], execute("PRAGMA user_version").fetchone()[0])
         if found != (_APPLICATION_ID, _SCHEMA_VERSION) or execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
             raise BufferDamagedError("the buffer's file is damaged")
-        self._load_keys(random)
+        self._load_keys()
         self._load_counts()
         return is_new
 
-    def _load_keys(self, random: Random) -> None:
+    def _load_keys(self) -> None:
         execute = self._database.execute
         execute("DELETE FROM opening WHERE id NOT IN (SELECT opening FROM record UNION SELECT opening FROM set_aside)")
         for opening, salt in execute("SELECT id, salt FROM opening").fetchall():
             self._sealer.add_opening(opening, salt)
-        salt = random.token_bytes(_SALT_BYTES)
-        self._opening = int(execute("INSERT INTO opening (salt) VALUES (?)", (salt,)).lastrowid or 0)
+        self._begin_opening()
+
+    def _begin_opening(self) -> None:
+        """Seal under a new salt from now on."""
+        salt = self._random.token_bytes(_SALT_BYTES)
+        inserted = self._database.execute("INSERT INTO opening (salt) VALUES (?)", (salt,))
+        self._opening = inserted.lastrowid or 0
         self._sealer.add_opening(self._opening, salt)
 
     def _load_counts(self) -> None:
