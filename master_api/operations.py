@@ -4,6 +4,8 @@ Arguments and results are plain JSON values, so that both ways give the same. By
 with 0x.
 """
 
+import asyncio
+import contextlib
 from dataclasses import asdict, dataclass
 
 from sqlalchemy import Connection
@@ -31,6 +33,8 @@ from master_api.store.invitations import InvitationState, fetch_invitations
 from master_api.store.records import count_records
 
 GROUP_NAME_MAX_CHARACTERS = 64
+GROUP_WAIT_S = 15.0
+"""Longest wait for a group that a fork took away to stand in another block."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +80,16 @@ class Operations(RecordOperations):
         )
         await context.store.write(lambda connection: self._keep_group(connection, row))
         context.group.adopt(row)
+        await self._wait_for_group(gid)
         await self._service.follower.reconcile()
         return self._describe_group()
+
+    async def _wait_for_group(self, gid: GroupId) -> None:
+        """A fork may take the newest block away for a moment: its transactions are in one of the next."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GROUP_WAIT_S):
+                while gid not in self._context.registry.membership().groups:  # noqa: ASYNC110 - nothing tells of it
+                    await asyncio.sleep(0.1)
 
     async def show_group(self) -> JsonObject:
         """The group, and how many devices it has."""
