@@ -14,7 +14,7 @@ from group_protocol.identifiers import ObjectId
 from group_protocol.peer_messages import Delivery
 from group_protocol.records import sign_record
 from master_api.audit import fetch_newest
-from master_api.peer_post import PeerBox
+from master_api.peer_box import PeerBox
 from master_api.store.peer_queue import fetch_counts
 from tests.support.running_master import Bench, payload, running_master
 from tests.support.talking_slaves import inbox_of, oid_of, running, texts, ward, wish

@@ -13,7 +13,7 @@ from group_protocol.peer_messages import Delivery, Receipt, verify_delivery
 from group_protocol.ports import RevocationRequest, RotationRequest
 from master_api.audit import fetch_newest
 from master_api.full_queue import FullQueue
-from master_api.peer_post import WINDOW_MESSAGES
+from master_api.peer_box import WINDOW_MESSAGES
 from master_api.store.peer_queue import PeerCounts, fetch_counts
 from master_api.store.rotations import RotationRow, keep_rotation
 from tests.support.failing_store import failing_commits

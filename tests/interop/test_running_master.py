@@ -71,6 +71,19 @@ def test_device_in_another_language_joins_associates_and_streams(
     assert [acks[-1]["last"], acks[-1]["evidence"]] == [5, 5]
 
 
+def test_devices_in_another_language_send_each_other_messages_and_verify_them(vgroup: Vgroup) -> None:
+    keys = [PrivateKey.from_secret(number.to_bytes(32, "big")) for number in (11, 12)]
+    words = []
+    for number, key in enumerate(keys):
+        words += [vgroup("device", "invite", f"talking {number}")["pairing_string"], key.secret.hex()]
+    said = run_script("exchange_messages.mjs", *words)
+    assert [said["from"], said["to"]] == [derive_object_id(key.address).hex() for key in keys]
+    assert {ack["reason"] for ack in said["acks"]} == {0}
+    assert [(message["from"], message["seq"]) for message in said["heard"]] == [(said["from"], 1), (said["from"], 2)]
+    (count,) = vgroup("records", "messages")["messages"]
+    assert (count["waiting"], count["delivered"], count["refused"]) == (0, 2, 0)
+
+
 def test_records_of_the_other_implementation_verify_from_the_store(vgroup: Vgroup) -> None:
     verdict = vgroup("records", "verify")
-    assert (verdict["good"], verdict["bad"], verdict["waiting"]) == (15, 0, 0)
+    assert (verdict["good"], verdict["bad"], verdict["waiting"]) == (17, 0, 0)

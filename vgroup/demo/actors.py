@@ -42,9 +42,9 @@ class Master:
         """Its edge."""
         return f"http://{self.host}:{self.port}"
 
-    async def ask(self, operation: str) -> dict[str, Any]:
+    async def ask(self, operation: str, **arguments: object) -> dict[str, Any]:
         """Ask the running master over its admin socket, as ``vgroup`` does. Raises DemoFailed."""
-        answer = await ask_master(self.admin_socket, operation, {})
+        answer = await ask_master(self.admin_socket, operation, arguments)
         if answer is None:
             raise DemoFailed("the master does not answer on its admin socket")
         return answer
@@ -64,6 +64,7 @@ class Slave:
         oid: In hex, once it has joined.
         join: What joining cost.
         tickets: Its exchanges of M3 for M4 off the wire: of the session in which it joined, and of the one it sends in.
+        messages: The numbers of its records that are no samples.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Slave:
     member: Member | None = None
     join: JoinCost | None = None
     tickets: list[Exchange] = field(default_factory=list)
+    messages: set[int] = field(default_factory=set)
     is_revoked: bool = False
     _status: dict[str, Any] = field(default_factory=dict)
 

@@ -1,6 +1,6 @@
 """Is what the master stored what the slave sent? Sample by sample, against the recording itself."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,7 +21,9 @@ class StoredSample:
     value: float
 
 
-def find_differences(recording: Recording, stored: Sequence[StoredSample], *, acknowledged: int) -> list[str]:
+def find_differences(
+    recording: Recording, stored: Sequence[StoredSample], *, acknowledged: int, others: Collection[int] = ()
+) -> list[str]:
     """Compare stored samples, in the order of the export, with the recording; says in words what differs.
 
     Every stored value has to equal the recording's, bit by bit; every time has to lie as far from the first as in the
@@ -31,8 +33,9 @@ def find_differences(recording: Recording, stored: Sequence[StoredSample], *, ac
         recording: What the slave replayed, again and again from its beginning.
         stored: The export.
         acknowledged: The highest record number that the slave saw acknowledged.
+        others: Numbers of its records that hold no samples.
     """
-    seqs = {sample.seq for sample in stored}
+    seqs = {sample.seq for sample in stored} | set(others)
     missing = [seq for seq in range(1, acknowledged + 1) if seq not in seqs]
     differences = [f"record {seq} was acknowledged and is not stored" for seq in missing[:_SHOWN]]
     differing = [

@@ -13,6 +13,7 @@ from group_protocol.errors import ConfigurationError
 from vgroup.demo.actors import Master
 from vgroup.demo.assault import attack, on_the_network, revoke
 from vgroup.demo.at_the_contract import fetch_transactions, question_contract
+from vgroup.demo.messages import exchange_message, prove_record
 from vgroup.demo.processes import Crew
 from vgroup.demo.recordings import find_recordings
 from vgroup.demo.screen import Screen
@@ -44,6 +45,7 @@ async def play(settings: DemoSettings, screen: Screen) -> Summary:
             screen.heading(f"Streaming pulse recordings, {settings.speed:g} × as fast as they were made")
             await start_streams(stage)
             await watch(stage, settings.seconds)
+            await exchange_message(stage)
             await _be_attacked(stage)
             stage.summary.wall_s = round(perf_counter() - began_s, 1)
             return stage.summary
@@ -59,6 +61,7 @@ async def _be_attacked(stage: Stage) -> None:
     await stop_slaves(stage)
     await verify_store(stage)
     await compare_samples(stage)
+    await prove_record(stage)
     transactions = await fetch_transactions(stage)
     await _stop_master(stage)
     await question_contract(stage, foothold.key, transactions)

@@ -8,6 +8,7 @@ from typing import Final
 from measure.wire.join_cost import JoinCost
 from vgroup.demo.actors import Slave
 from vgroup.demo.comparison import StoredSample, find_differences
+from vgroup.demo.messages import MESSAGE_NAME
 from vgroup.demo.stage import Stage
 from vgroup.demo.summary import SlaveSummary
 
@@ -68,13 +69,17 @@ def read_export(path: Path) -> dict[str, list[StoredSample]]:
     stored: dict[str, list[StoredSample]] = {}
     with path.open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
+            if row["sensor"] == MESSAGE_NAME:
+                continue
             sample = StoredSample(int(row["seq"]), float(row["time_unix_s"]), float(row["value"]))
             stored.setdefault(row["oid"], []).append(sample)
     return stored
 
 
 def _compare(stage: Stage, slave: Slave, stored: list[StoredSample]) -> None:
-    differences = find_differences(slave.recording, stored, acknowledged=slave.records_acknowledged)
+    differences = find_differences(
+        slave.recording, stored, acknowledged=slave.records_acknowledged, others=slave.messages
+    )
     if not slave.is_revoked and len(stored) != slave.readings:
         differences.append(f"its sensor took {slave.readings:,} samples, {len(stored):,} are stored")
     stage.check(
@@ -99,7 +104,7 @@ def _summarise(slave: Slave, join: JoinCost, stored: list[StoredSample]) -> Slav
         join=join,
         records_sent=slave.records_sent,
         records_acknowledged=slave.records_acknowledged,
-        records_stored=len({sample.seq for sample in stored}),
+        records_stored=len({sample.seq for sample in stored} | slave.messages),
         readings_taken=slave.readings,
         readings_stored=len(stored),
     )
