@@ -139,6 +139,10 @@ crowd: dev ## a thousand devices associate at once, on the embedded chain and on
 bench-chain: dev geth ## gas, joins, associations a second, revocations on three chains (ARGS="--quick")
 	@$(PY) -m benchmarks.chain $(ARGS)
 
+.PHONY: bench-streaming
+bench-streaming: dev ## /stream beside Mosquitto, 20 minutes on a quiet machine (ARGS="--quick"); needs Debian's mosquitto
+	@$(PY) -m benchmarks.streaming $(ARGS)
+
 # ---- making things ----
 
 .PHONY: wheel

@@ -110,7 +110,7 @@ def _rules(config: MasterConfig) -> Iterator[Rule]:
     yield Rule("contract", contract_is_good, "an address: 40 hex digits, with or without 0x")
     batch_is_good = config.association_batch <= ASSOCIATION_BATCH_MAX
     yield Rule("association_batch", batch_is_good, f"at most {ASSOCIATION_BATCH_MAX}")
-    for name in _MAY_BE_ZERO - {"port"}:
+    for name in sorted(_MAY_BE_ZERO - {"port"}):
         yield Rule(name, getattr(config, name) >= 0, "0 or more")
     for name in ("gateway", "verify_rpc"):
         url = getattr(config, name)

@@ -1,5 +1,6 @@
 """One device of the load: the slave's own joining, session, outbox, delivery and transport, with no disk under them."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import monotonic
@@ -69,10 +70,11 @@ class LoadDevice:
         async with Transport(HOST, self.port) as transport:
             await self.joining.associate(transport, await self.joining.open_session(transport))
 
-    async def stream(self, make_records: Callable[[int], EndlessRecords]) -> None:
-        """A fresh session and its stream, to the end."""
+    async def stream(self, make_records: Callable[[int], EndlessRecords], gate: asyncio.Semaphore) -> None:
+        """A fresh session, opened behind the gate, and its stream, to the end."""
         async with Transport(HOST, self.port) as transport:
-            opened = await self.joining.open_session(transport)
+            async with gate:
+                opened = await self.joining.open_session(transport)
             self.records = records = make_records(opened.ticket.last_seq + 1)
             self.signals = Signals(note_ack=lambda ack: self._note(records, ack), begin_epoch=self.joining.begin_epoch)
             outbox = self._outbox(opened, records)

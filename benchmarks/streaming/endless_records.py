@@ -1,7 +1,8 @@
 """A device's records without its disk: stands in the buffer's place, for load that comes from many devices at once."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from math import nan
 from typing import Final
 
 from slave_client.buffered_record import BufferedRecord
@@ -77,12 +78,12 @@ class EndlessRecords:
         raise RuntimeError(f"the master refused record {seq}: {reason}")
 
 
-def percentile_ms(latencies: Sequence[int], share: float) -> float | None:
-    """The latency below which this share lies, to the millisecond; None if nothing was counted."""
-    total = sum(latencies)
+def percentile_ms(latencies: Mapping[int, int], share: float) -> float:
+    """The latency below which this share lies, to the millisecond, of counts by the millisecond; NaN for no counts."""
+    total = sum(latencies.values())
     passed = 0
-    for at, count in enumerate(latencies):
-        passed += count
-        if total and passed >= share * total:
+    for at in sorted(latencies):
+        passed += latencies[at]
+        if passed >= share * total:
             return float(at + 1)
-    return None
+    return nan

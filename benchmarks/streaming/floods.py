@@ -3,6 +3,7 @@
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Final
 
 from benchmarks.streaming.generator import Plan
 from benchmarks.streaming.processes import cpu_of, load_process, shipped_master
@@ -27,6 +28,14 @@ class Flood:
     frame_items_max: int
     readings_per_record: int
     window: int
+
+
+FLOODS: Final = (
+    Flood("checkpoints, one reading a wire message", "CHECKPOINTS", 1, 1, 400),
+    Flood("checkpoints, one reading a record, many records a message", "CHECKPOINTS", 256, 1, 2_048),
+    Flood("checkpoints, as the slave batches: 128 readings a record", "CHECKPOINTS", 256, 128, 64),
+    Flood("every record signed and verified, one reading each", "SIGNED", 256, 1, 1_024),
+)
 
 
 @dataclass(frozen=True, slots=True)

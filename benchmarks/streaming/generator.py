@@ -20,6 +20,7 @@ from group_protocol.identifiers import Address
 from system_ports.event_loop import run
 
 _JOINS_AT_ONCE = 16
+"""All come from one address, and a master has 64 half-open exchanges for one."""
 _TICK_S = 0.01
 _STOP_S = 60.0
 
@@ -51,6 +52,7 @@ class Generator:
         self._plan = plan
         self._payloads = make_payloads(plan.readings_per_record)
         self._latencies = [0] * LATENCY_BINS_MS
+        self._gate = asyncio.Semaphore(_JOINS_AT_ONCE)
         master = Address(bytes.fromhex(plan.master))
         self.devices = [
             LoadDevice.make(plan.port, master, bytes.fromhex(code), plan.frame_items_max, self._note)
@@ -59,10 +61,9 @@ class Generator:
 
     async def join_all(self) -> None:
         """One after the other, a few at a time; who is told to wait comes again."""
-        gate = asyncio.Semaphore(_JOINS_AT_ONCE)
 
         async def join(device: LoadDevice) -> None:
-            async with gate:
+            async with self._gate:
                 await _patiently(device.join)
 
         await asyncio.gather(*(join(device) for device in self.devices))
@@ -102,7 +103,7 @@ class Generator:
         def make_records(first_seq: int) -> EndlessRecords:
             return EndlessRecords(self._payloads, plan.readings_per_record, first_seq, plan.window)
 
-        await _patiently(lambda: device.stream(make_records))
+        await _patiently(lambda: device.stream(make_records, self._gate))
 
     async def _tell(self) -> None:
         while True:

@@ -1,0 +1,89 @@
+"""Many slaves that are connected all day: how long a reading takes to its ACK, and what the master's memory does."""
+
+import tempfile
+from collections import Counter
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import mean
+
+from benchmarks.streaming.endless_records import percentile_ms
+from benchmarks.streaming.generator import Plan
+from benchmarks.streaming.processes import cpu_of, load_process, shipped_master
+
+SETTLE_S = 10
+"""Before anything is counted: streams open, caches fill."""
+CONNECTIONS_MAX = 4_000
+"""All slaves come from one address here, so the bound for one address is the one for all."""
+
+
+@dataclass(frozen=True, slots=True)
+class CrowdRun:
+    """What one run showed. Milliseconds from a reading to its ACK, on the device; MiB resident, all of the master's.
+
+    Attributes:
+        growth_mib: Mean of the last tenth of the second half, less the mean of its first tenth.
+    """
+
+    slaves: int
+    readings_per_s_each: float
+    seconds: float
+    readings_per_s: float
+    p50_ms: float
+    p99_ms: float
+    p999_ms: float
+    rss_mib_max: float
+    growth_mib: float
+    master_cores: float
+    device_cores: float
+    verified_records: int
+    rss_mib: list[float]
+
+    def as_json(self) -> dict[str, object]:
+        """For the results file."""
+        return asdict(self)
+
+
+async def run_crowd(slaves: int, rate_per_s: float, for_s: int, parent: Path | None) -> CrowdRun:
+    """So many slaves, each sending one reading a time, on a fresh master."""
+    settings = {"connections_per_address_max": CONNECTIONS_MAX, "handshakes_per_address_per_s": 400.0}
+    with tempfile.TemporaryDirectory(dir=parent) as folder:
+        async with shipped_master(Path(folder), settings) as master:
+            codes = await master.make_codes(slaves)
+            plan = Plan(master.port, master.address, codes, 256, 1, window=0, rate_per_s=rate_per_s)
+            async with load_process(plan) as load:
+                await load.wait_for_joins()
+                await load.go()
+                began = await load.next_sample()
+                while began["streaming"] < slaves:
+                    began = await load.next_sample()
+                for _ in range(SETTLE_S):
+                    began = await load.next_sample()
+                cpu_began_s = cpu_of(master.processes)
+                latencies: Counter[int] = Counter()
+                rss_mib: list[float] = []
+                ended = began
+                for _ in range(for_s):
+                    ended = await load.next_sample()
+                    latencies.update({int(at): count for at, count in ended["latencies_ms"].items()})
+                    rss_mib.append(round(master.rss_mib(), 1))
+                master_cpu_s = cpu_of(master.processes) - cpu_began_s
+                await load.stop()
+            report = await master.ask("records.verify")
+    seconds = ended["at_s"] - began["at_s"]
+    second_half = rss_mib[len(rss_mib) // 2 :]
+    tenth = max(1, len(second_half) // 10)
+    return CrowdRun(
+        slaves=slaves,
+        readings_per_s_each=rate_per_s,
+        seconds=seconds,
+        readings_per_s=(ended["acknowledged"] - began["acknowledged"]) / seconds,
+        p50_ms=percentile_ms(latencies, 0.5),
+        p99_ms=percentile_ms(latencies, 0.99),
+        p999_ms=percentile_ms(latencies, 0.999),
+        rss_mib_max=max(rss_mib),
+        growth_mib=mean(second_half[-tenth:]) - mean(second_half[:tenth]),
+        master_cores=master_cpu_s / seconds,
+        device_cores=(ended["cpu_s"] - began["cpu_s"]) / seconds,
+        verified_records=report["good"],
+        rss_mib=rss_mib,
+    )
