@@ -150,7 +150,8 @@ class Stream:
         if not items or not self._gate.is_open:
             return
         pending = await self._intake.begin(self._live, items)
-        self._gate = self._gate.after(pending.intake)
+        if pending.intake.refusal is not None:
+            self._gate = self._gate.after(pending.intake)
         self._waiting_bytes += length_bytes
         self._queue(_ToSend(pending, length_bytes))
         while self._waiting_bytes > self._context.config.stream_credit_bytes:

@@ -12,6 +12,8 @@ from benchmarks.streaming.processes import cpu_of, load_process, shipped_master
 
 SETTLE_S = 10
 """Before anything is counted: streams open, caches fill."""
+GATHER_S = 0.12
+"""The slaves' ``batch_s`` here: two readings share a message, and a reading waits so long at most before it is sent."""
 CONNECTIONS_MAX = 4_000
 """All slaves come from one address here, so the bound for one address is the one for all."""
 
@@ -26,6 +28,7 @@ class CrowdRun:
 
     slaves: int
     readings_per_s_each: float
+    gather_s: float
     seconds: float
     readings_per_s: float
     p50_ms: float
@@ -43,20 +46,22 @@ class CrowdRun:
         return asdict(self)
 
 
-async def run_crowd(slaves: int, rate_per_s: float, for_s: int, parent: Path | None) -> CrowdRun:
+async def run_crowd(
+    slaves: int, rate_per_s: float, for_s: int, parent: Path | None, *, settle_s: int = SETTLE_S
+) -> CrowdRun:
     """So many slaves, each sending one reading a time, on a fresh master."""
     settings = {"connections_per_address_max": CONNECTIONS_MAX, "handshakes_per_address_per_s": 400.0}
     with tempfile.TemporaryDirectory(dir=parent) as folder:
         async with shipped_master(Path(folder), settings) as master:
             codes = await master.make_codes(slaves)
-            plan = Plan(master.port, master.address, codes, 256, 1, window=0, rate_per_s=rate_per_s)
+            plan = Plan(master.port, master.address, codes, 256, 1, window=0, rate_per_s=rate_per_s, gather_s=GATHER_S)
             async with load_process(plan) as load:
                 await load.wait_for_joins()
                 await load.go()
                 began = await load.next_sample()
                 while began["streaming"] < slaves:
                     began = await load.next_sample()
-                for _ in range(SETTLE_S):
+                for _ in range(settle_s):
                     began = await load.next_sample()
                 cpu_began_s = cpu_of(master.processes)
                 latencies: Counter[int] = Counter()
@@ -75,6 +80,7 @@ async def run_crowd(slaves: int, rate_per_s: float, for_s: int, parent: Path | N
     return CrowdRun(
         slaves=slaves,
         readings_per_s_each=rate_per_s,
+        gather_s=GATHER_S,
         seconds=seconds,
         readings_per_s=(ended["acknowledged"] - began["acknowledged"]) / seconds,
         p50_ms=percentile_ms(latencies, 0.5),

@@ -80,15 +80,20 @@ class LoadDevice:
             outbox = self._outbox(opened, records)
             await deliver_by_stream(await transport.open_stream(), opened, outbox, self.signals, SystemClock())
 
-    def add_reading(self) -> None:
-        """One reading is there to be sent."""
+    def add_reading(self) -> bool:
+        """One reading is measured. Answers whether it is the first of those that are gathered."""
+        return self.records is not None and self.records.add(monotonic())
+
+    def send_gathered(self) -> None:
+        """What was gathered goes out."""
         if self.records is not None:
-            self.records.add(monotonic())
+            self.records.release()
             self.signals.more.set()
 
     def stop(self) -> None:
         """Send no more than was sent, close the period, and end."""
         if self.records is not None:
+            self.records.release()
             self.records.is_over = True
             self.signals.closing.set()
             self.signals.more.set()

@@ -19,7 +19,7 @@ class EndlessRecords:
         payloads: Taken in turns.
         readings: In each payload.
         first_seq: Of the first record.
-        window: Records that may be unacknowledged; 0: only what :meth:`add` has released.
+        window: Records that may be unacknowledged; 0: only what :meth:`release` let go.
     """
 
     def __init__(self, payloads: Sequence[bytes], readings: int, first_seq: int, window: int) -> None:
@@ -28,6 +28,7 @@ class EndlessRecords:
         self._window = window
         self._released_through = first_seq - 1
         self._waiting: deque[tuple[int, float]] = deque()
+        self._held = 0
         self.first_seq = first_seq
         self.acknowledged_through = first_seq - 1
         self.is_over = False
@@ -44,10 +45,16 @@ class EndlessRecords:
         """Committed by the master, and known here."""
         return (self.acknowledged_through - self.first_seq + 1) * self._readings
 
-    def add(self, now_s: float) -> None:
-        """One reading is measured now."""
-        self._released_through += 1
-        self._waiting.append((self._released_through, now_s))
+    def add(self, now_s: float) -> bool:
+        """One reading is measured now; :meth:`release` lets it go. Answers whether none was held back before it."""
+        self._held += 1
+        self._waiting.append((self._released_through + self._held, now_s))
+        return self._held == 1
+
+    def release(self) -> None:
+        """What was held back may be sent."""
+        self._released_through += self._held
+        self._held = 0
 
     def note_last_seq(self, last_seq: int, now_s: float, latencies: list[int]) -> None:
         """The master has committed everything up to here; counts how long each added record took."""

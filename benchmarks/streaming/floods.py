@@ -65,11 +65,11 @@ class UnverifiedError(RuntimeError):
     """What was acknowledged and what ``vgroup records verify`` finds good are not the same."""
 
 
-async def run_flood(flood: Flood, for_s: int, parent: Path | None) -> FloodRun:
+async def run_flood(flood: Flood, for_s: int, parent: Path | None, *, devices: int = DEVICES) -> FloodRun:
     """On a fresh master. Every acknowledged record is verified again afterwards. Raises UnverifiedError."""
     with tempfile.TemporaryDirectory(dir=parent) as folder:
         async with shipped_master(Path(folder), {"evidence_policy": flood.evidence_policy}) as master:
-            codes = await master.make_codes(DEVICES)
+            codes = await master.make_codes(devices)
             plan = Plan(
                 port=master.port,
                 master=master.address,
@@ -99,7 +99,7 @@ async def run_flood(flood: Flood, for_s: int, parent: Path | None) -> FloodRun:
     seconds = ended["at_s"] - began["at_s"]
     return FloodRun(
         **asdict(flood),
-        devices=DEVICES,
+        devices=devices,
         seconds=seconds,
         readings_per_s=readings / seconds,
         master_cpu_us=master_cpu_s / max(1, readings) * 1e6,

@@ -9,6 +9,7 @@ import json
 import random
 import sys
 import time
+from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +35,7 @@ class Plan:
         readings_per_record: In each payload.
         window: Records that a device may have unacknowledged; 0: it is paced.
         rate_per_s: Readings a second of each device, where it is paced.
+        gather_s: How long a reading waits for others to share its message: the slave's ``batch_s``.
     """
 
     port: int
@@ -43,6 +45,7 @@ class Plan:
     readings_per_record: int
     window: int
     rate_per_s: float = 0.0
+    gather_s: float = 0.0
 
 
 class Generator:
@@ -116,15 +119,20 @@ class Generator:
         began_s = time.monotonic()
         phases = random.Random(7)  # noqa: S311 - spreads the devices, no secret
         due = sorted((began_s + phases.random() * period_s, at) for at in range(len(self.devices)))
+        gathering: deque[tuple[float, LoadDevice]] = deque()
         position = 0
         lap_s = 0.0
         while True:
             now_s = time.monotonic()
             while due[position][0] + lap_s <= now_s:
-                self.devices[due[position][1]].add_reading()
+                device = self.devices[due[position][1]]
+                if device.add_reading():
+                    gathering.append((now_s + self._plan.gather_s, device))
                 position += 1
                 if position == len(due):
                     position, lap_s = 0, lap_s + period_s
+            while gathering and gathering[0][0] <= now_s:
+                gathering.popleft()[1].send_gathered()
             await asyncio.sleep(_TICK_S)
 
 
