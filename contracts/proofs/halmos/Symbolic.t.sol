@@ -137,6 +137,41 @@ contract SymbolicTest {
         _group(gid, gid, 0, abi.encodeCall(_register.associate, (item)));
     }
 
+    /// @dev The batch is the loop around associate; two go through it, so that the second meets what the first left.
+    function _batch(IVirtualGroups.Association memory first, IVirtualGroups.Association memory second)
+        private
+        view
+        returns (bytes memory)
+    {
+        IVirtualGroups.Association[] memory items = new IVirtualGroups.Association[](2);
+        (items[0], items[1]) = (first, second);
+        return abi.encodeCall(_register.associateBatch, (items));
+    }
+
+    function check_object_associateBatch(
+        ObjectId oid,
+        IVirtualGroups.Association memory first,
+        IVirtualGroups.Association memory second
+    ) public {
+        _object(oid, _batch(first, second));
+    }
+
+    function check_address_associateBatch(
+        address account,
+        IVirtualGroups.Association memory first,
+        IVirtualGroups.Association memory second
+    ) public {
+        _address(account, _batch(first, second));
+    }
+
+    function check_group_associateBatch(
+        GroupId gid,
+        IVirtualGroups.Association memory first,
+        IVirtualGroups.Association memory second
+    ) public {
+        _group(gid, gid, 0, _batch(first, second));
+    }
+
     function check_object_recordExchange(
         ObjectId oid,
         GroupId gid,
