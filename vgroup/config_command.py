@@ -9,6 +9,7 @@ from typing import Annotated, Final
 
 import typer
 
+import chain_gateway.service.config_sources as gateway_settings
 import master_api.config_sources as master_settings
 import slave_client.config as slave_settings
 from group_protocol.errors import ConfigurationError
@@ -21,6 +22,7 @@ FindProblems = Callable[[Path, Mapping[str, str]], list[Problem]]
 TIERS: Final[Mapping[str, FindProblems]] = {
     "master": master_settings.find_problems,
     "slave": slave_settings.find_problems,
+    "gateway": gateway_settings.find_problems,
 }
 
 
@@ -36,7 +38,9 @@ def check_command(
         typer.Argument(metavar="[FILE]...", help="Default: those in /etc/vgroup, and those of this user."),
     ] = None,
     *,
-    tier: Annotated[str | None, typer.Option("--as", help="master or slave. Default: as the file's name says.")] = None,
+    tier: Annotated[
+        str | None, typer.Option("--as", help="master, slave or gateway. Default: as the file's name says.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Name everything that is wrong in settings files, with its line and what to write instead.
@@ -86,4 +90,6 @@ def _find_files(environment: Mapping[str, str], system_folder: Path) -> list[tup
     candidates = [(system_folder / f"{name}.toml", name) for name in TIERS]
     candidates.append((master_settings.config_file(master_folder, environment), "master"))
     candidates.append((slave_settings.default_config_file(slave_folder, environment), "slave"))
+    gateway_folder = gateway_settings.default_data_dir(environment).absolute()
+    candidates.append((gateway_settings.config_file(gateway_folder, environment), "gateway"))
     return [(path, name) for path, name in dict.fromkeys(candidates) if path.exists()]

@@ -20,7 +20,7 @@ from chain_gateway.remote.second_node import SecondNode, VerifiedChain
 from chain_gateway.remote.wire import decode
 from chain_gateway.replica import EventReplica
 from contracts import load_artifact
-from group_protocol.errors import ConfigurationError, RegistryInconsistent
+from group_protocol.errors import ConfigurationError, RegistryInconsistent, RegistryUnavailable
 from group_protocol.identifiers import Address
 from group_protocol.ports import RegistryIdentity
 from system_ports.private_files import mode_open_to_others
@@ -90,9 +90,31 @@ async def open_remote_registry(config: RemoteConfig) -> AsyncIterator[RemoteRegi
                 act_timeout_s=config.act_timeout_s,
             )
         )
-        deployment = await _find_deployment(config, client)
+        second = None
+        if config.verify_rpc is not None:
+            node = SecondNode(config.verify_rpc, request_timeout_s=config.request_timeout_s)
+            second = await stack.enter_async_context(node)
+        known = await asyncio.to_thread(read_deployment, config.directory / PIN_FILE)
+
+        async def verify() -> Deployment:
+            deployment = await _ask_deployment(config, client, known)
+            if second is not None:
+                await _check_second(second, deployment)
+            return deployment
+
+        async def verify_later() -> None:
+            await verify()
+
+        is_verified, deployment = True, known
+        try:
+            deployment = await verify()
+        except RegistryUnavailable:
+            if known is None:
+                raise
+            is_verified, deployment = False, known
+        if known is None:
+            await asyncio.to_thread(write_deployment, config.directory / PIN_FILE, deployment)
         identity = deployment.identity
-        second = await _open_second(config, identity, deployment.block_number, stack)
         chain = RemoteChain(client, identity)
         replica = EventReplica(
             chain if second is None else VerifiedChain(chain, second),
@@ -102,9 +124,10 @@ async def open_remote_registry(config: RemoteConfig) -> AsyncIterator[RemoteRegi
             first_block=deployment.block_number,
             times=config.replica,
             confirmations=config.confirmations,
+            verify=None if is_verified else verify_later,
         )
         stack.push_async_callback(replica.close)
-        await replica.start()
+        await replica.start(may_be_away=known is not None)
         watching = asyncio.create_task(chain.watch(replica.look_now), name="gateway's head")
         stack.push_async_callback(_end, watching)
         yield RemoteRegistry(client, identity, abi, replica, second)
@@ -123,35 +146,27 @@ def read_token(path: Path) -> str:
     return text
 
 
-async def _find_deployment(config: RemoteConfig, client: GatewayClient) -> Deployment:
+async def _ask_deployment(config: RemoteConfig, client: GatewayClient, known: Deployment | None) -> Deployment:
+    """The gateway's contract, if it is the one that this machine knows and is configured for."""
     told = await client.get("/v1/identity")
     identity = understood(lambda told: decode(RegistryIdentity, told["identity"]), told)
     block = understood(lambda told: int(told["contract_block"]), told)
-    pin_file = config.directory / PIN_FILE
-    known = await asyncio.to_thread(read_deployment, pin_file)
     if (known is not None and known.identity != identity) or config.contract not in (None, identity.contract):
         raise RegistryInconsistent(
             f"the gateway stands for contract 0x{identity.contract.hex()} on chain {identity.chain_id},"
             " which is not the one of this master",
-            remedy=f"Check the gateway's URL. If the contract was changed on purpose, move {pin_file} away.",
+            remedy="Check the gateway's URL. If the contract was changed on purpose, move"
+            f" {config.directory / PIN_FILE} away.",
         )
-    deployment = known or Deployment(identity, config.contract_block if config.contract else block)
-    if known is None:
-        await asyncio.to_thread(write_deployment, pin_file, deployment)
-    return deployment
+    return known or Deployment(identity, config.contract_block if config.contract else block)
 
 
-async def _open_second(
-    config: RemoteConfig, identity: RegistryIdentity, first_block: int, stack: AsyncExitStack
-) -> SecondNode | None:
-    if config.verify_rpc is None:
-        return None
-    node = SecondNode(config.verify_rpc, request_timeout_s=config.request_timeout_s)
-    second = await stack.enter_async_context(node)
+async def _check_second(second: SecondNode, deployment: Deployment) -> None:
+    """The second node has our contract, and no event of it that is older than the gateway says."""
+    identity, first_block = deployment.identity, deployment.block_number
     await check_contract(second, load_artifact(), identity)
     if first_block and await second.fetch_logs(identity.contract, 0, first_block - 1):
         raise RegistryInconsistent("the gateway says that the contract is younger than its first event")
-    return second
 
 
 async def _end(task: asyncio.Task[None]) -> None:

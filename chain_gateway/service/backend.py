@@ -131,5 +131,6 @@ def gateway_config(config: ServiceConfig) -> GatewayConfig:
         batches=BatchTerms(window_s=config.association_window_ms / 1_000, size=config.association_batch),
         contract=Address(parse_contract(config.contract)) if config.contract else None,
         contract_block=config.contract_block,
-        confirmations=config.confirmations,
+        further_urls=() if config.chain == EMBEDDED else config.chain_fallback_urls,
+        confirmations=0 if config.chain == EMBEDDED else config.confirmations,
     )

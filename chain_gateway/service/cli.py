@@ -40,7 +40,7 @@ def init_command(*, data_dir: _DataDir = None) -> None:
     key = PrivateKey.from_secret(secrets.token_bytes(32))
     replace_private_file(path, key.secret.hex().encode("ascii") + b"\n")
     typer.echo(f"data dir  {config.data_dir}")
-    typer.echo(f"relayer   0x{key.address.hex()}")
+    typer.echo(f"relayer   0x{key.address.hex()} (pays on a chain by URL; the embedded one has its own)")
     typer.echo("Next: vgroup gateway authorize ADDRESS, with the address that `vgroup master init` showed; then")
     typer.echo("      vgroup gateway run --host 0.0.0.0")
     typer.echo("On a chain by URL: give the relayer ether if gas costs some there, and run")

@@ -22,6 +22,8 @@ class ServiceConfig:
     """TCP port; 0 lets the system choose one, which the ready line names."""
     chain: str = "embedded"
     """``embedded``, or the URL of a JSON-RPC node."""
+    chain_fallback_urls: tuple[str, ...] = ()
+    """Further nodes of the same chain by their URLs, asked in this order while the first fails or falls behind."""
     contract: str = ""
     """Contract address in hex, for a node by URL. Empty: the one that ``vgroup chain deploy`` noted here."""
     contract_block: int = 0

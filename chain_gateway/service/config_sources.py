@@ -100,6 +100,8 @@ def _rules(config: ServiceConfig) -> Iterator[Rule]:
     batch_is_good = config.association_batch <= ASSOCIATION_BATCH_MAX
     yield Rule("port", config.port < 2**16, "from 0 to 65535")
     yield Rule("chain", chain_is_good, "embedded, or a URL that begins with http:// or https://")
+    fallbacks_are_good = all(url.startswith(("http://", "https://")) for url in config.chain_fallback_urls)
+    yield Rule("chain_fallback_urls", fallbacks_are_good, "URLs that begin with http:// or https://")
     yield Rule("contract", contract_is_good, "an address: 40 hex digits, with or without 0x")
     yield Rule("association_batch", batch_is_good, f"at most {ASSOCIATION_BATCH_MAX}")
     yield Rule("log_format", config.log_format in {"text", "json"}, "text or json")
