@@ -66,7 +66,11 @@ _log = logging.getLogger("vgroup.gateway")
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """A request whose caller is known."""
+    """A request whose caller is known.
+
+    Attributes:
+        caller: What the log calls it.
+    """
 
     caller: str
     path: tuple[str, ...]
@@ -144,8 +148,8 @@ class Handlers:
             if parse_object(body):
                 raise DecodingError("a field too many")
             return json_response(dump({"session": b64encode(self._sessions.open())}))
-        caller = self._identify(request, body)
-        self._calls.admit(caller, self._clock.monotonic_s())
+        address, caller = self._identify(request, body)
+        self._calls.admit(address, self._clock.monotonic_s())
         asked = _Asked(caller, path, dict(request.query), body)
         answer = self._answer_of(request.method, asked)
         try:
@@ -155,15 +159,15 @@ class Handlers:
             status = next(status for kind, status in _STATUS if isinstance(exc, kind))
             return json_response(dump(encode_error(exc)), status=status)
 
-    def _identify(self, request: web.BaseRequest, body: bytes) -> str:
-        """The caller's name. Raises RemoteProtocolError for everybody else."""
+    def _identify(self, request: web.BaseRequest, body: bytes) -> tuple[str, str]:
+        """The caller's address and name; names may repeat. Raises RemoteProtocolError for everybody else."""
         headers = request.headers
         scheme, _, token = headers.get("Authorization", "").partition(" ")
         if scheme == "Bearer" and self._token_digest is not None:
             # Both as digests: of one length, and compared in constant time.
             if not hmac.compare_digest(hashlib.sha256(token.encode()).digest(), self._token_digest):
                 raise VerificationError("the token is another")
-            return "bearer of the token"
+            return "token", "bearer of the token"
         proof = RequestProof.parse(
             headers.get(SESSION_HEADER), headers.get(NUMBER_HEADER), headers.get(SIGNATURE_HEADER)
         )
@@ -176,7 +180,7 @@ class Handlers:
         if name is None:
             raise VerificationError("the caller is not listed")
         self._sessions.count(caller, proof)
-        return name
+        return caller.hex(), name
 
     def _answer_of(self, method: str, asked: _Asked) -> Callable[[_Asked], Awaitable[Json]]:
         # Names at even places, values between them.
