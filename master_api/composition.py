@@ -136,7 +136,7 @@ async def run_master(
     async with open_service(config, key) as service:
         port = await service.listen()
         operations = Operations(service, public_endpoint(config, port))
-        async with admin_socket(config.admin_socket, operations):
+        async with admin_socket(config.admin_socket, operations), _metrics(config, service):
             await asyncio.to_thread(_say_ready, service, port, ready_file)
             notifier.ready(_describe(service, port))
             background = [
@@ -150,6 +150,19 @@ async def run_master(
             for task in background:
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)
+
+
+@asynccontextmanager
+async def _metrics(config: MasterConfig, service: MasterService) -> AsyncIterator[None]:
+    if not config.metrics:
+        yield
+        return
+    from master_api.metrics import MasterMetrics  # noqa: PLC0415 - only who wants it pays for it
+    from system_ports.metrics import metrics_endpoint  # noqa: PLC0415 - as above
+
+    metrics = MasterMetrics(service.context, service.health, service.taken)
+    async with metrics_endpoint(config.metrics, metrics.collect):
+        yield
 
 
 async def _report_status(service: MasterService, notifier: ServiceNotifier, port: int) -> None:

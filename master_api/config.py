@@ -135,6 +135,11 @@ class MasterConfig:
     """Records that came alone wait this long for others with which they can share a commit."""
     signature_processes_max: int = 16
     """Most processes that check records' signatures, and no more than one for each core but one. 0: none."""
+    metrics: str = ""
+    """``HOST:PORT`` where Prometheus may ask ``GET /metrics``, such as ``127.0.0.1:9465``. Empty: nowhere.
+
+    Whoever reaches it may read; it names no device.
+    """
     shutdown_s: float = 5.0
     """Time that open requests have to finish at shutdown."""
     log_format: str = "text"

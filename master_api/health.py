@@ -23,7 +23,12 @@ class Health:
     @property
     def is_good(self) -> bool:
         """Whether every part is well."""
-        return all(state == "ok" or state.startswith("ok,") for state in self.parts.values())
+        return all(map(is_well, self.parts.values()))
+
+
+def is_well(state: str) -> bool:
+    """Whether a part that is described so works."""
+    return state == "ok" or state.startswith("ok,")
 
 
 class HealthCheck:

@@ -17,6 +17,7 @@ from group_protocol.ports import Clock, GroupRegistry
 from group_protocol.records import Checkpoint, Item, SignedRecord
 from group_protocol.tickets import SessionTerms
 from master_api.current_group import CurrentGroup
+from master_api.intake_counts import IntakeCounts
 from master_api.peer_post import FrameQuota, PeerPost
 from master_api.sessions import LiveSession
 from master_api.signature_checks import SignatureChecks
@@ -52,6 +53,7 @@ class RecordIntake:
         credit_bytes: int,
         checks: SignatureChecks,
         refuses_all: Callable[[], bool] = lambda: False,
+        counts: IntakeCounts | None = None,
     ) -> None:
         self._store = store
         self._group = group
@@ -62,6 +64,7 @@ class RecordIntake:
         self._credit_bytes = credit_bytes
         self._checks = checks
         self._refuses_all = refuses_all
+        self._counts = counts or IntakeCounts()
 
     async def take(self, live: LiveSession, frame: Items) -> Ack:
         """Judge a frame, commit it, answer the ACK. A store that fails is answered as a refusal of the first item."""
@@ -101,6 +104,7 @@ class RecordIntake:
             except StoreError:
                 intake = _unavailable(live.records.committed, pending.first_seq)
                 _begin_anew(live, pending.chain)
+        self._counts.note(intake)
         return intake.ack(credit_bytes=self._credit_bytes, epoch=self._group.view().epoch)
 
     def acknowledge(self, live: LiveSession) -> Ack:

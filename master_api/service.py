@@ -16,6 +16,7 @@ from master_api.data_requests import DataRequests
 from master_api.enrolment import Enrolment
 from master_api.handlers import Handlers
 from master_api.health import HealthCheck
+from master_api.intake_counts import IntakeCounts
 from master_api.membership_follower import MembershipFollower
 from master_api.record_intake import RecordIntake
 from master_api.reloading import Reloader
@@ -41,6 +42,7 @@ class MasterService:
         self.queue = ChainQueue(context, self.follower)
         self.anchoring = Anchoring(context)
         self.health = HealthCheck(context, self.follower)
+        self.taken = IntakeCounts()
         self._tasks: list[asyncio.Task[None]] = []
         self._runner: web.ServerRunner | None = None
         self.reloader: Reloader | None = None
@@ -80,6 +82,7 @@ class MasterService:
             credit_bytes=config.stream_credit_bytes,
             checks=self._checks,
             refuses_all=lambda: context.watch.refuses_records,
+            counts=self.taken,
         )
         enrolment = Enrolment(context)
         handlers = Handlers(

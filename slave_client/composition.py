@@ -1,7 +1,8 @@
 """Builds the slave's parts and runs them: what each command does once its arguments are read."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -160,11 +161,24 @@ async def run(
             read_config=read_config or (lambda: config),
             open_sensors=open_sensors,
             make_daemon=make_daemon,
-            open_beside=lambda daemon: control_socket(config.state_dir, daemon.send),
+            open_beside=lambda daemon: _beside(config, daemon),
             notifier=notifier,
             report=report,
         )
         return await service.run(config, sensors)
+
+
+@asynccontextmanager
+async def _beside(config: SlaveConfig, daemon: Daemon) -> AsyncIterator[None]:
+    """What others may reach while a daemon runs: its control socket and, where it is wanted, its metrics."""
+    async with AsyncExitStack() as exits:
+        await exits.enter_async_context(control_socket(config.state_dir, daemon.send))
+        if config.metrics:
+            from slave_client.metrics import SlaveMetrics  # noqa: PLC0415 - 3 MB that few devices want
+            from system_ports.metrics import metrics_endpoint  # noqa: PLC0415 - as above
+
+            await exits.enter_async_context(metrics_endpoint(config.metrics, SlaveMetrics(daemon).collect))
+        yield
 
 
 def _daemon_options(config: SlaveConfig, files: RunFiles, *, ends_with_sensors: bool) -> DaemonOptions:

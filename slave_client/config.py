@@ -73,6 +73,11 @@ class SlaveConfig:
     """Longest wait between two attempts to reach the master."""
     status_s: float = 10.0
     """The status file is written at every change of state and otherwise this often."""
+    metrics: str = ""
+    """``HOST:PORT`` where Prometheus may ask ``GET /metrics``, such as ``127.0.0.1:9467``. Empty: nowhere.
+
+    Whoever reaches it may read; it names nobody.
+    """
     log_level: str = "INFO"
     """DEBUG, INFO, WARNING or ERROR: the least that ``run`` writes to the journal where a service unit started it."""
 

@@ -18,7 +18,7 @@ from group_protocol.identifiers import ObjectId
 from group_protocol.ports import Clock, Random
 from slave_client.backoff import Backoff
 from slave_client.batching import Batcher, BatchRules
-from slave_client.buffer import Buffer
+from slave_client.buffer import Buffer, BufferFill
 from slave_client.control_socket import Sent, Wish
 from slave_client.delivery import Signals, deliver_by_data, deliver_by_stream
 from slave_client.errors import DeviceRevokedError, SensorError
@@ -138,6 +138,10 @@ class Daemon:
     async def send(self, wish: Wish) -> Sent:
         """Send a message of the user's. Raises RefusedError or StoreError."""
         return await self._sender.send(wish)
+
+    def fill(self) -> BufferFill:
+        """The buffer's fill level and losses."""
+        return self._buffer.fill()
 
     def _own_oid(self) -> ObjectId | None:
         place = self._joining.state.enrolment

@@ -106,6 +106,11 @@ class ChainBackend:
         return f"{'ok' if waiting < MODERATE_WAITING else 'long'}: {waiting} waiting"
 
 
+def is_well(state: str) -> bool:
+    """Whether a part that is described so works."""
+    return state == "ok" or state.startswith("ok:")
+
+
 async def _told(telling: "object") -> str:
     try:
         return await telling  # type: ignore[misc,no-any-return]

@@ -72,6 +72,11 @@ class ServiceConfig:
     """A kept-alive connection without a request is closed after this. Also bounds how long headers may dribble in."""
     shutdown_s: float = 5.0
     """Time that open requests have to finish at shutdown."""
+    metrics: str = ""
+    """``HOST:PORT`` where Prometheus may ask ``GET /metrics``, such as ``127.0.0.1:9466``. Empty: nowhere.
+
+    Whoever reaches it may read; it names nobody.
+    """
     relayer_balance_min_wei: int = 10**16
     """Below this, health says that a relayer's account runs dry (on a chain where gas costs something)."""
     block_age_max_s: float = 60.0

@@ -27,7 +27,7 @@ from chain_gateway.remote.wire import (
     encode_receipt,
     parse_object,
 )
-from chain_gateway.service.backend import Backend
+from chain_gateway.service.backend import Backend, is_well
 from chain_gateway.service.callers import CallerList, Sessions
 from chain_gateway.service.config import ServiceConfig
 from chain_gateway.service.openapi import openapi_document
@@ -273,7 +273,7 @@ class Handlers:
 
     async def _healthz(self) -> web.StreamResponse:
         parts = await self._backend.describe(self._clock.now_unix_s())
-        is_good = all(state == "ok" or state.startswith("ok:") for state in parts.values())
+        is_good = all(map(is_well, parts.values()))
         shown = {"status": "ok" if is_good else "degraded", "parts": parts}
         return json_response(dump(shown), status=200 if is_good else 503)
 

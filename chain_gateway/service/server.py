@@ -15,10 +15,12 @@ from chain_gateway.remote.composition import read_token
 from chain_gateway.service.backend import Backend, open_backend
 from chain_gateway.service.config import ServiceConfig
 from chain_gateway.service.handlers import Handlers
+from chain_gateway.service.metrics import GatewayMetrics
 from group_protocol.errors import ConfigurationError
 from system_ports.clock import SystemClock
 from system_ports.edge_server import EdgeServer
 from system_ports.logs import configure_logs
+from system_ports.metrics import metrics_endpoint
 from system_ports.randomness import SystemRandom
 
 _log = logging.getLogger("vgroup.gateway")
@@ -56,7 +58,11 @@ async def run_service(config: ServiceConfig, *, ready_file: Path | None = None) 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     token = await asyncio.to_thread(read_token, Path(config.token_file)) if config.token_file else None
-    async with open_backend(config) as backend, serve(backend, config, token) as port:
+    async with (
+        open_backend(config) as backend,
+        serve(backend, config, token) as port,
+        metrics_endpoint(config.metrics, GatewayMetrics(backend).collect),
+    ):
         identity = await backend.registry.fetch_identity()
         line = {
             "ready": True,
