@@ -155,6 +155,12 @@ wheel: dev ## build the wheel into dist/
 	@$(PY) -m build --wheel --no-isolation --outdir dist . >/dev/null
 	@ls dist
 
+# ARCH=arm64 builds for a Raspberry Pi, on any machine.
+ARCH ?= amd64
+.PHONY: deb
+deb: wheel ## build vgroup-slave and vgroup-master as .deb into dist/ (ARCH=arm64)
+	@$(PY) tools/build_deb.py --arch $(ARCH)
+
 # The versions that stand in a lock stay, unless UPGRADE=--upgrade. The dev lock holds everything; the others are parts of it.
 LOCK := $(UV_VENV)/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
 	--python-version 3.11 --group editable pyproject.toml
@@ -163,12 +169,14 @@ UNUSED_BY_DEMO := contourpy cycler fonttools kiwisolver matplotlib numpy pillow 
 LOCK_PROOF := $(UV_VENV)/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
 	--python-version 3.11 --group proof $(UPGRADE)
 LOCK_PART := $(LOCK) --constraints requirements/dev.lock --no-annotate
+# What is shipped is never built where it is installed: without the build backend.
+LOCK_SHIPPED := $(filter-out --group editable,$(LOCK_PART))
 .PHONY: lock
 lock: $(UV_VENV)/.ready ## resolve the dependencies again and write requirements/*.lock (UPGRADE=--upgrade)
 	$(SAY) "locking dev, then its parts"
 	@$(LOCK) --extra dev $(UPGRADE) --output-file requirements/dev.lock
-	@$(LOCK_PART) --extra slave --output-file requirements/slave.lock
-	@$(LOCK_PART) --extra master --output-file requirements/master.lock
+	@$(LOCK_SHIPPED) --extra slave --output-file requirements/slave.lock
+	@$(LOCK_SHIPPED) --extra master --extra slave --extra fast --output-file requirements/master.lock
 	@$(LOCK_PROOF) --output-file requirements/proof.lock
 	@$(LOCK_PART) --extra demo $(UNUSED_BY_DEMO:%=--no-emit-package %) --output-file requirements/demo.lock
 

@@ -206,7 +206,7 @@ async def send(config: SlaveConfig, wish: Wish) -> Sent:
             return sent
     clock, random = SystemClock(), SystemRandom()
     with StateDirectory(config.state_dir) as directory:
-        device = await asyncio.to_thread(_load_device, KeyStore(directory))
+        device = await asyncio.to_thread(_load_device, KeyStore(directory, find_sealer(random)))
         refuse_oneself(wish.to, device.state.enrolment.oid if device.state.enrolment else None)
         buffer = await _open_buffer(config, directory, device, clock, random)
         try:

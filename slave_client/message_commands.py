@@ -15,10 +15,12 @@ from group_protocol.senml import Reading, encode_readings
 from slave_client.config import SlaveConfig
 from slave_client.control_socket import Sent, Wish
 from slave_client.inbox_file import INBOX_FILE, InboxFile
+from slave_client.key_sealing import find_sealer
 from slave_client.keystore import KeyStore
 from slave_client.outbox import TO_MASTER
 from slave_client.received_message import ReceivedMessage
 from slave_client.state_directory import StateDirectory
+from system_ports.randomness import SystemRandom
 
 TO_MASTER_NAME: Final = "master"
 _POLL_S: Final = 0.2
@@ -81,7 +83,7 @@ def read_inbox(state_dir: Path, *, after: int, follow: bool, show: Callable[[Rec
     """
     directory = StateDirectory(state_dir)
     directory.check()
-    keys = KeyStore(directory).load_keys()
+    keys = KeyStore(directory, find_sealer(SystemRandom())).load_keys()
     if keys is None:
         raise ConfigurationError("this device has not been paired", remedy="Run vgroup slave join STRING.")
     path = state_dir / INBOX_FILE

@@ -1,0 +1,98 @@
+#!/bin/bash
+# What tools/test_deb.py runs as root inside a Debian that systemd has booted, with both packages installed:
+# a master and a slave as services, a reload, a watchdog, a stop, removal, purge. The first failure ends it.
+set -euxo pipefail
+fail() { echo "FAILED: $*"; exit 1; }
+property() { systemctl show -p "$2" --value "vgroup-$1"; }
+wait_until() { # wait_until SECONDS COMMAND...
+    local left=$1
+    shift
+    until "$@"; do
+        ((left-- > 0)) || fail "never: $*"
+        sleep 1
+    done
+}
+
+ip link set lo up 2>/dev/null || true
+vgroup --version
+man_page=$(readlink -f /usr/share/man/man1/vgroup.1.gz) && [ -s "$man_page" ]
+vgroup config check
+
+# Before the first step both services wait, without failing.
+[ "$(systemctl is-enabled vgroup-master vgroup-slave | sort -u)" = enabled ]
+[ "$(property master ActiveState) $(property slave ActiveState)" = "inactive inactive" ]
+
+vgroup master init
+systemctl start vgroup-master
+[ "$(property master ActiveState)" = active ]
+vgroup group create "Ward 3"
+string=$(vgroup device invite "Bed 1" --host 127.0.0.1 --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["pairing_string"])')
+vgroup slave join "$string"
+systemctl start vgroup-slave
+[ "$(property slave ActiveState)" = active ]
+streaming() { [ "$(property slave StatusText)" = streaming ]; }
+wait_until 30 streaming
+readings() { [ "$(vgroup records export | wc -l)" -gt 5 ]; }
+wait_until 60 readings
+vgroup records verify
+vgroup slave status
+
+# Nobody but the services' own users owns or reads what is theirs, and the keys open with the credentials alone.
+[ -z "$(find /var/lib/vgroup-master /var/lib/vgroup-slave /opt/vgroup-master /opt/vgroup-slave -name __pycache__ -prune -o -perm /o+w ! -type l -print)" ]
+[ "$(stat -c '%U %a' /var/lib/vgroup-slave /var/lib/vgroup-master | sort -u | tr '\n' ' ')" = "vgroup-master 700 vgroup-slave 700 " ]
+[ -z "$(find /var/lib/vgroup-slave ! -user vgroup-slave)$(find /var/lib/vgroup-master ! -user vgroup-master)" ]
+grep -q '"sealed"' /var/lib/vgroup-slave/device.json
+[ "$(ps -o user= -p "$(property slave MainPID)")" = vgroup-s+ ] || [ "$(stat -c %U "/proc/$(property slave MainPID)")" = vgroup-slave ]
+
+# The journal has fields.
+wait_until 10 sh -c "journalctl -u vgroup-slave VGROUP_STATE=streaming -o json --no-pager | grep -q VGROUP_STATE"
+wait_until 10 sh -c "journalctl -u vgroup-master VGROUP_EVENT=listening -o json --no-pager | grep -q VGROUP_PORT"
+
+# A reload keeps the process; a mistake in the settings changes nothing.
+pid=$(property slave MainPID)
+echo 'batch_readings = 4' | cat - /etc/vgroup/slave.toml >/tmp/slave.toml && cat /tmp/slave.toml >/etc/vgroup/slave.toml
+systemctl reload vgroup-slave vgroup-master
+sleep 2
+wait_until 30 streaming
+[ "$(property slave MainPID)" = "$pid" ]
+journalctl -u vgroup-slave --no-pager | grep -q reloading
+
+# A process that hangs is started again by the watchdog, and goes on.
+mkdir -p /run/systemd/system/vgroup-slave.service.d
+printf '[Service]\nWatchdogSec=4\nRestartSec=1\n' >/run/systemd/system/vgroup-slave.service.d/trial.conf
+systemctl daemon-reload
+systemctl restart vgroup-slave
+wait_until 30 streaming
+sleep 6
+[ "$(property slave NRestarts)" = 0 ] || fail "the watchdog bites a service that works"
+kill -STOP "$(property slave MainPID)"
+restarted() { [ "$(property slave NRestarts)" = 1 ]; }
+wait_until 30 restarted
+wait_until 30 streaming
+journalctl -u vgroup-slave --no-pager | grep -qi watchdog
+
+# A revoked device stays stopped.
+vgroup device revoke "Bed 1"
+stopped() { [ "$(property slave ActiveState)" = failed ] && [ "$(property slave ExecMainStatus)" = 4 ]; }
+wait_until 30 stopped
+
+# A clean stop, and a start with what was there.
+systemctl stop vgroup-master
+[ "$(property master Result) $(property master ExecMainStatus)" = "success 0" ]
+systemctl start vgroup-master
+vgroup records verify
+
+# Removing stops the services and keeps what is theirs; the other package goes on.
+dpkg --remove vgroup-slave
+vgroup --version
+[ "$(property master ActiveState)" = active ]
+[ ! -e /opt/vgroup-slave ] && [ -e /var/lib/vgroup-slave/state.json ] && [ -e /etc/vgroup/slave.toml ]
+dpkg --remove vgroup-master
+[ ! -e /opt/vgroup-master ] && [ ! -e /usr/bin/vgroup ] && [ -e /var/lib/vgroup-master/master.key.json ]
+dpkg --purge vgroup-slave
+[ -e /etc/vgroup/credentials/master.passphrase ]
+dpkg --purge vgroup-master
+[ ! -e /etc/vgroup ] && [ ! -e /var/lib/vgroup-slave ] && [ ! -e /var/lib/vgroup-master ]
+for user in vgroup-slave vgroup-master; do ! getent passwd $user; done
+[ -z "$(systemctl list-unit-files 'vgroup-*' --no-legend)" ]
+echo "THE PACKAGES WORK"
