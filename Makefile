@@ -161,6 +161,14 @@ ARCH ?= amd64
 deb: wheel ## build vgroup-slave and vgroup-master as .deb into dist/ (ARCH=arm64)
 	@$(PY) tools/build_deb.py --arch $(ARCH)
 
+.PHONY: test-deb
+test-deb: deb ## install, use, remove and purge the packages in a Debian of their own, booted by systemd (root)
+	@$(PY) tools/test_deb.py dist/*_amd64.deb
+
+.PHONY: wheels-everywhere
+wheels-everywhere: dev $(UV_VENV)/.ready ## every dependency that is shipped has a wheel for each Python, on x86-64 and ARM
+	@$(PY) tools/check_wheels.py $(UV_VENV)/bin/uv
+
 # The versions that stand in a lock stay, unless UPGRADE=--upgrade. The dev lock holds everything; the others are parts of it.
 LOCK := $(UV_VENV)/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
 	--python-version 3.11 --group editable pyproject.toml

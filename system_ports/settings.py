@@ -183,54 +183,6 @@ def refuse(problems: Sequence[Problem]) -> None:
     )
 
 
-def load_settings(
-    start: C,
-    *,
-    folder_field: str,
-    path: Path,
-    environment: Mapping[str, str],
-    environment_prefix: str,
-    options: Mapping[str, object],
-) -> C:
-    """The whole way for settings that need no converters.
-
-    Args:
-        start: The defaults, with the folder.
-        folder_field: Name of the field that is no setting.
-        path: The TOML file; it may be missing.
-        environment: Variables; ``PREFIX_PORT=3001`` sets ``port``.
-        environment_prefix: With its underscore.
-        options: From the command line; a value of None means not given.
-
-    Raises:
-        ConfigurationError: Unknown names, or values of the wrong kind; it says where each came from.
-    """
-    file, unreadable = read_source(path)
-    variables = environment_source(type(start), environment_prefix, [folder_field], environment)
-    given = Source("the options", {name: value for name, value in options.items() if value is not None})
-    settings, _, wrong = merge(start, (file, variables, given), [folder_field], {})
-    refuse([*unreadable, *wrong])
-    return settings
-
-
-def refuse_not_positive(settings: _Settings, *, may_be_zero: frozenset[str] = frozenset()) -> None:
-    """Every number is above 0, but for those that may be 0. Raises ConfigurationError."""
-    for item in fields(settings):
-        value = getattr(settings, item.name)
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            is_good = value >= 0 if item.name in may_be_zero else value > 0
-            if not is_good:
-                least = "0 or more" if item.name in may_be_zero else "above 0"
-                raise ConfigurationError(f"{item.name} must be {least}, not {value}")
-
-
-def refuse_unless(settings: _Settings, checks: Mapping[str, bool]) -> None:
-    """Each setting that is named passes its check. Raises ConfigurationError."""
-    for name, is_good in checks.items():
-        if not is_good:
-            raise ConfigurationError(f"{name} cannot be {getattr(settings, name)!r}")
-
-
 def _with(config: C, name: str, value: object) -> C:
     return replace(config, **{name: value})
 

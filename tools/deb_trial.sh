@@ -72,7 +72,7 @@ wait_until 30 streaming
 journalctl -u vgroup-slave --no-pager | grep -qi watchdog
 
 # A revoked device stays stopped.
-vgroup device revoke "Bed 1"
+vgroup device revoke "Bed 1" --yes
 stopped() { [ "$(property slave ActiveState)" = failed ] && [ "$(property slave ExecMainStatus)" = 4 ]; }
 wait_until 30 stopped
 

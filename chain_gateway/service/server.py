@@ -4,7 +4,6 @@ import asyncio
 import json
 import logging
 import os
-import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -22,6 +21,8 @@ from system_ports.edge_server import EdgeServer
 from system_ports.logs import configure_logs
 from system_ports.metrics import metrics_endpoint
 from system_ports.randomness import SystemRandom
+from system_ports.service_notify import ServiceNotifier
+from system_ports.service_signals import ServiceSignals
 
 _log = logging.getLogger("vgroup.gateway")
 
@@ -52,11 +53,9 @@ async def run_service(config: ServiceConfig, *, ready_file: Path | None = None) 
     Once it listens, ``ready_file``, if one is named, has one line of JSON, and then stdout has the same:
     ``{"ready": true, "host", "port", "pid", "chain_id", "contract", "relayers"}``.
     """
-    configure_logs(config.log_format, config.log_level)
-    stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
+    configure_logs(config.log_format, config.log_level, "vgroup-gateway")
+    signals, notifier = ServiceSignals(), ServiceNotifier.from_environment()
+    notifier.status("opening the chain")
     token = await asyncio.to_thread(read_token, Path(config.token_file)) if config.token_file else None
     async with (
         open_backend(config) as backend,
@@ -74,8 +73,17 @@ async def run_service(config: ServiceConfig, *, ready_file: Path | None = None) 
             "relayers": [f"0x{relayer.hex()}" for relayer in backend.web3_registry.relayers],
         }
         await asyncio.to_thread(_say_ready, json.dumps(line), ready_file)
-        await stopping.wait()
+        notifier.ready(f"listening on port {port}")
+
+        async def prove_progress() -> None:
+            """The loop and the chain behind it have made a step; a chain that says it is away is no hang."""
+            await backend.registry.fetch_block_time()
+
+        watchdog = asyncio.create_task(notifier.feed_watchdog(prove_progress), name="watchdog")
+        await signals.stopping.wait()
+        notifier.stopping()
         _log.info("stopping")
+        watchdog.cancel()
 
 
 def _say_ready(line: str, ready_file: Path | None) -> None:

@@ -16,6 +16,7 @@ from vgroup.application import run
 def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VGROUP_MASTER_DIR", str(tmp_path / "master"))
     monkeypatch.setenv("VGROUP_SLAVE_DIR", str(tmp_path / "slave"))
+    monkeypatch.setenv("VGROUP_GATEWAY_DIR", str(tmp_path / "gateway"))
     monkeypatch.setattr(config_command, "SYSTEM_FOLDER", tmp_path / "etc")
 
 
@@ -43,7 +44,7 @@ def test_all_mistakes_of_a_file_are_named_with_line_and_remedy(tmp_path: Path) -
     ]
 
 
-@pytest.mark.parametrize("name", ["master.sample.toml", "slave.sample.toml"])
+@pytest.mark.parametrize("name", ["gateway.sample.toml", "master.sample.toml", "slave.sample.toml"])
 def test_sample_is_good(name: str) -> None:
     assert check(str(DEPLOY / name)) == (ExitCode.OK, f"{DEPLOY / name}: good\n")
 
@@ -84,6 +85,6 @@ def test_file_whose_tier_is_unknown_or_that_is_missing_is_a_usage_error(
 ) -> None:
     (tmp_path / "settings.toml").touch()
     assert run(["config", "check", str(tmp_path / "settings.toml")]) == ExitCode.USAGE
-    assert "--as master or --as slave" in capsys.readouterr().err
+    assert "--as master or --as slave or --as gateway" in capsys.readouterr().err
     assert run(["config", "check", str(tmp_path / "slave.toml")]) == ExitCode.USAGE
     assert run(["config", "check", str(tmp_path / "settings.toml"), "--as", "king"]) == ExitCode.USAGE
