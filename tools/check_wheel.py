@@ -33,6 +33,9 @@ NOT_ON_A_DEVICE = (
     "numpy",
     "matplotlib",
 )
+DEVICE_MAX_MB = 100
+"""Of files in the environment, pip left out; docs/install.md names it."""
+IMPORT_ROUNDS = 5
 DEVICE_CHECK = """
 import importlib.util, sys
 import slave_client, group_protocol
@@ -69,6 +72,20 @@ def install_as_a_device(wheel: Path, folder: Path) -> None:
     run(python, "-I", "-m", "pip", "check")
     run(folder / "bin" / "vgroup", "--help")
     run(folder / "bin" / "vgroup", "slave", "--help")
+    measure_device(folder, python)
+
+
+def measure_device(folder: Path, python: Path) -> None:
+    """Say what the slave costs a device; raises ValueError if it is more than docs/install.md promises."""
+    own = [path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
+    pip = sum(path.stat().st_size for path in own if "/pip" in str(path.relative_to(folder)))
+    size_mb = (sum(path.stat().st_size for path in own) - pip) / 1e6
+    code = "import time as t; began_s = t.perf_counter(); import slave_client.composition; print(t.perf_counter() - began_s)"
+    command = [str(python), "-I", "-c", code]
+    times_s = [float(subprocess.run(command, check=True, capture_output=True).stdout) for _ in range(IMPORT_ROUNDS)]
+    print(f"on a device: {size_mb:.0f} MB with compiled bytecode, imported in {min(times_s):.2f} s at best")
+    if size_mb > DEVICE_MAX_MB:
+        raise ValueError(f"more than the {DEVICE_MAX_MB} MB of docs/install.md")
 
 
 def main() -> int:
@@ -82,7 +99,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         try:
             install_as_a_device(wheel, Path(folder))
-        except subprocess.CalledProcessError as exc:
+        except (subprocess.CalledProcessError, ValueError) as exc:
             print(f"{wheel.name} does not work on a device alone: {exc}")
             return 1
     print(f"{wheel.name}: complete, and a device can install it alone")
