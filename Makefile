@@ -164,12 +164,12 @@ deb: wheel ## build vgroup-slave and vgroup-master as .deb into dist/ (ARCH=arm6
 
 .PHONY: test-deb
 test-deb: deb ## install, use, remove and purge the packages in a Debian of their own, booted by systemd (root)
-	@$(PY) tools/test_deb.py dist/*_amd64.deb
+	@$(PY) tools/try_deb.py dist/*_amd64.deb
 
 .PHONY: test-arm
 test-arm: wheel ## the slave's package as 64-bit ARM code, streaming to a master on this machine (root, qemu-user-static)
 	@$(PY) tools/build_deb.py --arch arm64 vgroup-slave
-	@$(PY) tools/test_arm.py dist/vgroup-slave_*_arm64.deb
+	@$(PY) -m tools.try_arm dist/vgroup-slave_*_arm64.deb
 
 .PHONY: dockerfiles
 dockerfiles: $(HADOLINT)/.ready ## hadolint over deploy/docker

@@ -80,7 +80,7 @@ def measure_device(folder: Path, python: Path) -> None:
     own = [path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
     pip = sum(path.stat().st_size for path in own if "/pip" in str(path.relative_to(folder)))
     size_mb = (sum(path.stat().st_size for path in own) - pip) / 1e6
-    code = "import time as t; began_s = t.perf_counter(); import slave_client.composition; print(t.perf_counter() - began_s)"
+    code = "import time as t; t0 = t.perf_counter(); import slave_client.composition; print(t.perf_counter() - t0)"
     command = [str(python), "-I", "-c", code]
     times_s = [float(subprocess.run(command, check=True, capture_output=True).stdout) for _ in range(IMPORT_ROUNDS)]
     print(f"on a device: {size_mb:.0f} MB with compiled bytecode, imported in {min(times_s):.2f} s at best")

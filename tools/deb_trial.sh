@@ -1,5 +1,5 @@
 #!/bin/bash
-# What tools/test_deb.py runs as root inside a Debian that systemd has booted, with both packages installed:
+# What tools/try_deb.py runs as root inside a Debian that systemd has booted, with both packages installed:
 # a master and a slave as services, a reload, a watchdog, a stop, removal, purge. The first failure ends it.
 set -euxo pipefail
 fail() { echo "FAILED: $*"; exit 1; }

@@ -1,9 +1,9 @@
-"""Run the slave's package as 64-bit ARM code: `python tools/test_arm.py DEB`, as root.
+"""Run the slave's package as 64-bit ARM code: `python -m tools.try_arm DEB`, as root.
 
 An arm64 Debian 12 (debootstrap, kept in .cache) runs under qemu's user emulation. The package is unpacked in a copy,
 joins a master that runs on this machine over loopback, and streams; the master then verifies what it stored. Debian's
 packages and ours are unpacked by this machine's dpkg: under emulation that alone would take ten minutes. What the
-package's scripts do is tried on x86-64 (tools/test_deb.py); they are the same.
+package's scripts do is tried on x86-64 (tools/try_deb.py); they are the same.
 """
 
 import json
@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from test_deb import CACHE, SUITE, fresh_copy
+from tools.try_deb import CACHE, SUITE, fresh_copy
 
 ROOT = Path(__file__).resolve().parent.parent
 INCLUDED = "adduser,python3,python3.11,libstdc++6,libgcc-s1"

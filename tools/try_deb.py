@@ -1,4 +1,4 @@
-"""Try the Debian packages in a Debian 12 of their own: `python tools/test_deb.py DEB...`, as root.
+"""Try the Debian packages in a Debian 12 of their own: `python tools/try_deb.py DEB...`, as root.
 
 debootstrap makes the root folder (kept in .cache), dpkg installs the packages into a copy, and systemd boots in it, as
 a container without a network: the services run as on a real machine, sandbox, watchdog and all. What is tried is in
