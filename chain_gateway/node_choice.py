@@ -215,6 +215,7 @@ class NodeChoice:
             self._in_use = endpoint
 
     def _note_failure(self, endpoint: Endpoint, why: str) -> None:
+        why = _in_short(why)
         if endpoint.standing is not Standing.FAILING:
             _logger.warning("%s fails: %s", endpoint.name, why)
         endpoint.note_bad(Standing.FAILING, why, _now_s())
@@ -298,6 +299,11 @@ async def _ask_one(
             return await endpoint.ask(method, params, parse), None
         except NodeError as exc:
             return None, exc
+
+
+def _in_short(why: str) -> str:
+    """A failure in the words that belong behind a node's name."""
+    return why.removeprefix("the chain's node ").partition(" ssl:default")[0].partition(" [Connect call")[0]
 
 
 def _now_s() -> float:

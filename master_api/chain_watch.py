@@ -46,7 +46,6 @@ class ChainWatch:
         self._contact_s = clock.monotonic_s()
         self._contact_unix_s = clock.now_unix_s()
         self._kept_at_s: float | None = None
-        self._why = ""
         self.is_away = False
         self.came_back = asyncio.Event()
 
@@ -64,7 +63,7 @@ class ChainWatch:
         """``ok``, or since when the chain is away and what is done about it."""
         if not self.is_away:
             return "ok"
-        since = f"away since {iso_time(self._contact_unix_s)} ({self._policy}): {self._why}"
+        since = f"away since {iso_time(self._contact_unix_s)} ({self._policy})"
         if self.away_s <= self._longest_away_s:
             until = iso_time(self._contact_unix_s + self._longest_away_s)
             after = "taken all the same" if self._policy is ChainAwayPolicy.FAIL_OPEN else "refused"
@@ -114,7 +113,6 @@ class ChainWatch:
                 _log.warning("the chain's answer was not noted", extra={"fields": {"message": str(exc)}})
 
     async def _note_silence(self, why: str) -> None:
-        self._why = why
         if self.is_away:
             return
         self.is_away = True
