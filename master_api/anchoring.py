@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from group_protocol.errors import ContractRefusal, RegistryInconsistent, RegistryUnavailable, StoreError
+from group_protocol.errors import VirtualGroupError
 from group_protocol.merkle import compute_root
 from group_protocol.ports import AnchorRequest
 from master_api.audit import AuditKind, Detail
@@ -74,7 +74,7 @@ class Anchoring:
         """One round; answers how long to wait for the next."""
         try:
             await self.anchor(finish_only=finish_only)
-        except (RegistryUnavailable, RegistryInconsistent, ContractRefusal, StoreError) as exc:
+        except VirtualGroupError as exc:
             self._last_error = str(exc)
             _log.warning("records cannot be anchored now", extra={"fields": {"message": str(exc)}})
             return RETRY_S

@@ -31,10 +31,11 @@ class PeerBox:
         self.oid = oid
         self._post = post
         self._wake = wake
-        self._is_due = True  # what waited before the stream began
+        self._is_due = post.has_waiting(oid)  # from before the stream began
         self._sent_through = 0
         self._under_way: deque[tuple[int, ObjectId, int]] = deque()
-        wake()
+        if self._is_due:
+            wake()
 
     def ring(self) -> None:
         """There is a new message."""
@@ -93,7 +94,7 @@ class PeerBox:
         numbers = {number for number, _, _ in covered}
         if receipt.through not in numbers or (receipt.refused and receipt.refused not in numbers):
             raise UnexpectedMessageError(f"RECEIPT names {receipt.through}, which is not under way")
-        self._post.take_off(self.oid, receipt, [(self.oid, sender) for _, sender, _ in covered])
+        self._post.take_off(self.oid, receipt)
         self._wake()
 
 

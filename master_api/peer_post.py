@@ -143,11 +143,16 @@ class PeerPost:
             if (box := self._boxes.get(receiver)) is not None:
                 box.ring()
 
-    def take_off(self, receiver: ObjectId, receipt: Receipt, under_way: Sequence[Pair]) -> None:
+    def has_waiting(self, receiver: ObjectId) -> bool:
+        """Whether anything is queued for a device, or about to be. No query."""
+        with self._lock:
+            return any(pair[0] == receiver for pair in self._waiting)
+
+    def take_off(self, receiver: ObjectId, receipt: Receipt) -> None:
         """A receiver has what a receipt covers. Nobody waits for that: what is not noted is handed over again."""
 
-        def write(connection: Connection) -> None:
-            take_off(connection, receiver, receipt.through, receipt.refused)
+        def write(connection: Connection) -> list[ObjectId]:
+            senders = take_off(connection, receiver, receipt.through, receipt.refused)
             if receipt.reason is not Reason.NONE:
                 detail: Detail = {
                     "receiver": receiver.hex(),
@@ -155,10 +160,12 @@ class PeerPost:
                     "reason": receipt.reason.name,
                 }
                 self.audit.append(connection, AuditKind.MESSAGE_REFUSED, detail)
+            return senders
 
-        def note(written: Future[None]) -> None:
+        def note(written: Future[list[ObjectId]]) -> None:
+            # What was handed over twice left the queue once.
             if not written.cancelled() and written.exception() is None:
-                self.release(Counter(under_way))
+                self.release(Counter((receiver, sender) for sender in written.result()))
 
         try:
             self.store.submit(write).add_done_callback(note)

@@ -117,13 +117,18 @@ def fetch_queued(connection: Connection, receiver: ObjectId, after: int, limit: 
     ]
 
 
-def take_off(connection: Connection, receiver: ObjectId, through: int, refused: int) -> None:
-    """The receiver has everything up to a number, but for the one that it refused (0: none)."""
+def take_off(connection: Connection, receiver: ObjectId, through: int, refused: int) -> list[ObjectId]:
+    """The receiver has everything up to a number, but for the one that it refused (0: none).
+
+    Answers the sender of each message that left the queue by this.
+    """
     table = schema.peer_queue
     done = and_(table.c.receiver == receiver, table.c.number <= through)
-    for number, sender in connection.execute(select(table.c.number, table.c.sender).where(done)).all():
+    rows = connection.execute(select(table.c.number, table.c.sender).where(done)).all()
+    for number, sender in rows:
         _count(connection, receiver, ObjectId(sender), "refused" if number == refused else "delivered", 1)
     connection.execute(delete(table).where(done))
+    return [ObjectId(sender) for _, sender in rows]
 
 
 def count_waiting(connection: Connection) -> dict[tuple[ObjectId, ObjectId], int]:

@@ -111,6 +111,20 @@ async def test_message_without_a_receipt_comes_again_on_the_next_stream_and_neve
         assert counts(bench) == [PeerCounts(receiver.oid, sender.oid, 0, delivered=2)]
 
 
+async def test_receipt_that_comes_twice_frees_one_place_only(tmp_path: Path) -> None:
+    """As when a stream breaks before the first receipt is noted, and the message is handed over again."""
+    async with running_master(tmp_path) as bench:
+        sender, receiver = await bench.joined_device(1), await bench.joined_device(2)
+        await sender.send(sender.message(receiver.oid), sender.message(receiver.oid), sender.message(receiver.oid))
+        post = bench.context.post
+        for _ in range(3):
+            post.take_off(receiver.oid, Receipt(1))
+        await until(lambda: waiting(bench) == 2)
+        await until(lambda: post._waiting == {(receiver.oid, sender.oid): 2})
+        assert post.has_waiting(receiver.oid)
+        assert counts(bench) == [PeerCounts(receiver.oid, sender.oid, 2, delivered=1)]
+
+
 async def test_number_is_never_given_twice_though_the_queue_was_empty_in_between(tmp_path: Path) -> None:
     async with running_master(tmp_path) as bench:
         sender, receiver = await bench.joined_device(1), await bench.joined_device(2)
