@@ -23,8 +23,8 @@ class SenderTimes:
     first_poll_s: float = 0.01
     """First pause between two questions for a receipt. Each pause is half as long again as the last..."""
 
-    longest_poll_s: float = 1.0
-    """...up to this."""
+    longest_poll_s: float = 0.25
+    """...up to this: the most that a receipt may be late, where blocks come each second."""
 
     rebroadcast_s: float = 3.0
     """How often a waiting transaction is looked for in the node's pool, and sent again if it is gone."""
@@ -43,8 +43,9 @@ class SenderTimes:
 class ReplicaTimes:
     """How the event replica follows the chain."""
 
-    poll_interval_s: float = 1.0
-    """Pause between two questions for a new block. Our own transactions do not wait for it."""
+    poll_interval_s: float = 0.25
+    """Pause between two questions for a new block: what a revocation that another gateway sent may be late in cutting a
+    device off. Our own transactions do not wait for it."""
 
     longest_backoff_s: float = 15.0
     """Longest pause while the node cannot be reached."""

@@ -25,7 +25,7 @@ from benchmarks.chain.sites import SITES, Site
 from benchmarks.machine import source_root
 
 PARTS: Final = ("gas", "joins", "revocation")
-REVOCATIONS: Final = 120
+REVOCATIONS: Final = 110
 BYSTANDERS: Final = 30
 QUICK_REVOCATIONS: Final = 10
 QUICK_ROUNDS: Final = {1: 3, 10: 1, 100: 1}
@@ -81,7 +81,6 @@ def main(arguments: Sequence[str]) -> int:
             parts = set(chosen.part or PARTS)
             say = lambda line: console.print(f"  {line}", style="dim")  # noqa: E731 - a name for it
             asyncio.run(measure_site(site, parts, results, log, is_quick=chosen.quick, say=say))
-            results.write()
     write_page(results)
     write_plots(results)
     console.print((chosen.results / "README.md").read_text("utf-8"), markup=False)

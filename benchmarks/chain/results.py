@@ -36,6 +36,7 @@ class Results:
             "note": self.note,
         }
         self.document.setdefault(part, {})[site] = {"measured": measured, "values": _rounded(values)}
+        self.write()
 
     def values(self, part: str) -> dict[str, Any]:
         """Values by chain."""

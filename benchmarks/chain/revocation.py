@@ -30,8 +30,8 @@ from group_protocol.typed_data import TypedDataDomain
 
 RECORDS_PER_S: Final = 2.0
 """Signed records of each member."""
-_CUT_TIMEOUT_S: Final = 30.0
-_READY_S: Final = 2.0
+_CUT_TIMEOUT_S: Final = 60.0
+_OPEN_TIMEOUT_S: Final = 120.0
 _PAUSE_S: Final = 0.37
 """Between a cut and the next revocation: no multiple of the block period, so that every phase of it is met."""
 
@@ -99,11 +99,19 @@ class StreamingMember:
         self.oid = ObjectId(bytes.fromhex(slave.oid))
         self.gid = slave.established[1].gid
         self.cut_unix_s: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+        self.is_open = asyncio.Event()
         self.acknowledged = 0
         self._epoch = 1
 
     async def stream(self) -> None:
-        """Open the stream, send, and note when it was closed."""
+        """Open the stream, send, and note when it was closed, or what went wrong."""
+        try:
+            await self._stream()
+        except Exception as error:  # noqa: BLE001 - whatever it was, it ends the measurement
+            self.is_open.set()
+            self.cut_unix_s.set_exception(error)
+
+    async def _stream(self) -> None:
         session, _ = self._slave.established
         async with self._http.ws_connect(f"http://127.0.0.1:{self._port}/stream") as socket:
             await socket.send_bytes(session.stream_opening(encode_frame(Open())))
@@ -120,6 +128,7 @@ class StreamingMember:
                 sending.cancel()
 
     async def _hear(self, socket: aiohttp.ClientWebSocketResponse, ack: Ack) -> None:
+        self.is_open.set()
         self.acknowledged, self._epoch = max(self.acknowledged, ack.last_seq), max(self._epoch, ack.epoch)
         if ack.reason is not Reason.NONE:
             await self._say(socket, Resume(ack.refused_seq))
@@ -155,7 +164,8 @@ async def measure_revocations(site: Site, master: ChainMaster, revocations: int,
         watching = asyncio.create_task(clock.watch(http, site.url or ""))
         members = await _join_all(master, revocations + bystanders, http)
         streams = [asyncio.create_task(member.stream()) for member in members]
-        await asyncio.sleep(_READY_S)
+        async with asyncio.timeout(_OPEN_TIMEOUT_S):
+            await asyncio.gather(*(member.is_open.wait() for member in members))
         began_s = time.monotonic()
         try:
             async with _outsider(site, master) as registry:

@@ -18,6 +18,7 @@ pytestmark = [pytest.mark.geth, pytest.mark.network, pytest.mark.processes]
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "chain.md"
 MARK = "<!-- held by tests/network/test_signers_stopped.py -->"
+JSON = {"Content-Type": "application/json"}
 STANDSTILL_S = 6.0
 SOON_S = 20.0
 PENDING_AFTER_S = 8.0
@@ -42,13 +43,15 @@ class Witness:
         self.acks: asyncio.Queue[Ack] = asyncio.Queue()
         self.hearing: asyncio.Task[None]
         self.waiting_devices: list[Device] = []
+        self.revoked: Device
         self.waiting_revocations: list[asyncio.Task[object]] = []
         self.acts: dict[str, Callable[[], Awaitable[str]]] = {
             "blocks are sealed": self.seal,
             "the register is read": self.read,
             "a member's records": self.stream_a_record,
             "a device associates": self.associate,
-            "a device is revoked": self.revoke,
+            "a revocation": self.revoke,
+            "the revoked device": self.use_revoked_device,
         }
 
     async def set_up(self) -> None:
@@ -107,7 +110,8 @@ class Witness:
 
     async def revoke(self) -> str:
         if not self.waiting_revocations and not self.bench.service.context.waiting.revocations:
-            oid = self.to_revoke.pop().oid.hex()
+            self.revoked = self.to_revoke.pop()
+            oid = self.revoked.oid.hex()
             self.waiting_revocations.append(asyncio.create_task(self.bench.operations.revoke_device(oid)))
         done: set[asyncio.Task[object]] = set()
         waiting: set[asyncio.Task[object]] = set()
@@ -122,6 +126,11 @@ class Witness:
         while queued and asyncio.get_running_loop().time() < ends_s:  # noqa: ASYNC110 - polled as the table's rest
             await asyncio.sleep(0.1)
         return "waits" if waiting or queued else "on the chain"
+
+    async def use_revoked_device(self) -> str:
+        body = self.revoked.seal_items(self.revoked.record()).to_body()
+        async with self.bench.http.post(f"{self.bench.url}/data", data=body, headers=JSON) as answer:
+            return "is cut off" if answer.status == 400 else "is served"
 
 
 async def test_what_works_with_two_signers_of_three_and_with_one_is_what_the_document_says(tmp_path: Path) -> None:
