@@ -42,6 +42,9 @@ class DeviceKind:
     keep_hours: float
 
 
+ANCHOR_MINUTES = 0.1
+"""So that there are acts on the chain all the while."""
+
 KINDS = (
     DeviceKind(rate_hz=200, batch_readings=1, via="stream", keep_hours=0),
     DeviceKind(rate_hz=2_000, batch_readings=20, via="stream", keep_hours=24),
@@ -255,17 +258,47 @@ class Master(Victim):
         return str(self.ask("device.invite", name=name)["pairing_string"])
 
 
-class Ward:
-    """One master and a device of each kind, all running."""
+class Gateway(Victim):
+    """``vgroup gateway run`` with the chain inside it, as a process of its own."""
 
     def __init__(self, folder: Path) -> None:
-        self.master = Master(folder)
+        self.folder = folder / "gateway"
+        self.port = free_port()
+        environment = {"VGROUP_GATEWAY_DIR": str(self.folder), "VGROUP_GATEWAY_LOG_LEVEL": "WARNING"}
+        super().__init__("gateway", ["gateway", "run", "--port", str(self.port)], environment, folder / "gateway.log")
+
+    @property
+    def url(self) -> str:
+        """For the master's setting of that name."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def open(self) -> None:
+        """Let the master's key in, and start."""
+        done = self.run("gateway", "authorize", "0x" + MASTER_KEY.address.hex())
+        assert done.returncode == 0, done.stderr
+        self.start()
+
+
+class Ward:
+    """One master, its chain, and a device of each kind, all running.
+
+    Args:
+        folder: For everything.
+        has_gateway: Whether the chain lives in a process of its own, else in the master's.
+    """
+
+    def __init__(self, folder: Path, *, has_gateway: bool) -> None:
+        self.gateway = Gateway(folder) if has_gateway else None
+        settings = {"gateway": self.gateway.url} if self.gateway else {}
+        self.master = Master(folder, anchor_minutes=ANCHOR_MINUTES, **settings)
         recording = write_recording(folder)
         self.devices = [Device(folder, number, kind, recording) for number, kind in enumerate(KINDS, start=1)]
         self.oids: dict[str, bytes] = {}
 
     def open(self) -> None:
         """Form the group, join every device, start them."""
+        if self.gateway:
+            self.gateway.open()
         self.master.open_group()
         for device in self.devices:
             self.oids[device.name] = device.join(self.master.invite(device.name))
@@ -274,7 +307,7 @@ class Ward:
     @property
     def victims(self) -> list[Victim]:
         """Everything that may be killed."""
-        return [self.master, *self.devices]
+        return [*([self.gateway] if self.gateway else []), self.master, *self.devices]
 
     def wait_until_all_stream(self) -> None:
         """Everything works: each device has a session. Fails when it does not come to that."""
