@@ -15,6 +15,7 @@ from master_api.registry_calls import RegistryCalls
 from master_api.sessions import HalfOpenSessions, LiveSessions
 from master_api.store.store import Store
 from master_api.waiting_acts import WaitingActs
+from system_ports.steady_clock import SteadyClock
 
 
 @dataclass
@@ -26,6 +27,7 @@ class MasterContext:
     registry: GroupRegistry
     store: Store
     clock: Clock
+    steady: SteadyClock
     random: Random
     audit: AuditLog
     refusals: RefusalLog
@@ -51,6 +53,7 @@ def build_context(
         registry=registry,
         store=store,
         clock=clock,
+        steady=SteadyClock(clock),
         random=random,
         audit=audit,
         refusals=RefusalLog(store, audit, clock),

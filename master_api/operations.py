@@ -120,7 +120,7 @@ class Operations(RecordOperations):
         devices = await context.store.read(fetch_devices)
         counts = await context.store.read(count_records)
         invitations = await context.store.read(fetch_invitations)
-        now_unix_s = context.clock.now_unix_s()
+        now_unix_s = context.steady.now_unix_s()
         return {
             "devices": [
                 describe_device(

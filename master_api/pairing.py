@@ -43,7 +43,7 @@ async def invite(context: MasterContext, device_name: str, host: str, port: int,
     """
     code = context.random.token_bytes(PAIRING_CODE_BYTES)
     code_id = derive_code_id(code)
-    now_unix_s = context.clock.now_unix_s()
+    now_unix_s = context.steady.now_unix_s()
     row = InvitationRow(
         code_id, seal_code(context.key, code_id, code), device_name, now_unix_s, now_unix_s + lifetime_s
     )
@@ -84,7 +84,7 @@ def pair_device(
     """
     if identity.pairing is None:
         return PairingError("a device that is not enrolled brought no pairing proof")
-    now_unix_s = context.clock.now_unix_s()
+    now_unix_s = context.steady.now_unix_s()
     invitation = fetch_invitation(connection, identity.pairing.code_id)
     if invitation is None:
         return PairingError("the pairing code is unknown")

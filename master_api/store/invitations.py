@@ -32,12 +32,16 @@ class InvitationRow:
     used_by: ObjectId | None = None
 
     def state(self, now_unix_s: float) -> InvitationState:
-        """What it is now."""
+        """What it is now. By a clock that stands before its making nobody can tell how old it is: then it is over."""
         if self.used_by is not None:
             return InvitationState.USED
         if self.wrong_proofs >= PAIRING_WRONG_PROOFS_MAX:
             return InvitationState.LOCKED
-        return InvitationState.OPEN if now_unix_s < self.expires_at_unix_s else InvitationState.EXPIRED
+        return (
+            InvitationState.OPEN
+            if self.created_at_unix_s <= now_unix_s < self.expires_at_unix_s
+            else InvitationState.EXPIRED
+        )
 
 
 def insert_invitation(connection: Connection, invitation: InvitationRow) -> None:

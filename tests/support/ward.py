@@ -289,8 +289,8 @@ class Ward:
 
     def __init__(self, folder: Path, *, has_gateway: bool) -> None:
         self.gateway = Gateway(folder) if has_gateway else None
-        settings = {"gateway": self.gateway.url} if self.gateway else {}
-        self.master = Master(folder, anchor_minutes=ANCHOR_MINUTES, **settings)
+        gateway_url = self.gateway.url if self.gateway else ""
+        self.master = Master(folder, anchor_minutes=ANCHOR_MINUTES, gateway=gateway_url)
         recording = write_recording(folder)
         self.devices = [Device(folder, number, kind, recording) for number, kind in enumerate(KINDS, start=1)]
         self.oids: dict[str, bytes] = {}
