@@ -143,6 +143,7 @@ bench-chain: dev geth ## gas, joins, associations a second, revocations on three
 .PHONY: bench-streaming
 bench-streaming: dev ## /stream beside Mosquitto, 20 minutes on a quiet machine (ARGS="--quick"); needs Debian's mosquitto
 	@$(PY) -m benchmarks.streaming $(ARGS)
+
 .PHONY: bench-batches
 bench-batches: dev ## what batches of associations cost and bring, side by side
 	@$(PY) -m benchmarks.association_batches

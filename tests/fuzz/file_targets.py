@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from chain_gateway.deployment import read_deployment
+from chain_gateway.service.config_sources import load_config as load_gateway_config
 from group_protocol.errors import ConfigurationError, StoreError
 from group_protocol.identifiers import ObjectId
 from group_protocol.senml import Reading
@@ -47,10 +48,12 @@ def _write(name: str, raw: bytes) -> Path:
 
 
 def fuzz_settings(raw: bytes) -> None:
-    """TOML of a master and of a slave."""
+    """TOML of a master, of a gateway and of a slave."""
     path = _write(MASTER_SETTINGS, raw)
     with suppress(ConfigurationError):
         load_master_config(scratch(), environment={})
+    with suppress(ConfigurationError):
+        load_gateway_config(scratch(), environment={"VGROUP_GATEWAY_CONFIG": str(path)})
     with suppress(ConfigurationError):
         load_slave_config(state_dir=scratch(), config_file=path, options={}, environment={})
     text = raw.decode("utf-8", "surrogateescape")

@@ -38,7 +38,8 @@ def chain_seeds() -> dict[str, list[bytes]]:
         "logIndex": "0x0",
         "removed": False,
     }
-    block = {"number": "0x10", "hash": _HASH, "parentHash": _HASH, "timestamp": "0x65", "baseFeePerGas": "0x7"}
+    block = {"number": "0x10", "hash": _HASH, "parentHash": _HASH, "timestamp": "0x65", "gasLimit": "0x1"}
+    block["baseFeePerGas"] = "0x7"
     receipt = {
         "transactionHash": _HASH,
         "blockNumber": "0x1",
