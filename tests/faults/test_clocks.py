@@ -9,7 +9,7 @@ from tests.faults.conftest import KIND, Bed
 from tests.support.false_clock import TEN_YEARS_S, FalseClock
 from tests.support.ward import Device, Master
 
-pytestmark = [pytest.mark.network, pytest.mark.processes, pytest.mark.slow]
+pytestmark = [pytest.mark.network, pytest.mark.processes, pytest.mark.slow, pytest.mark.timeout(300)]
 
 TO_1970_S = 3_600 - time.time()
 """An hour after midnight of the first day that a computer knows."""

@@ -9,7 +9,7 @@ from tests.faults.conftest import KIND, Bed
 from tests.support.small_disk import SmallDisk
 from tests.support.ward import Device, Master, wait_until
 
-pytestmark = [pytest.mark.network, pytest.mark.processes, pytest.mark.slow]
+pytestmark = [pytest.mark.network, pytest.mark.processes, pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 @pytest.fixture

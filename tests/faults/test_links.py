@@ -8,7 +8,7 @@ from tests.faults.conftest import KIND, Bed
 from tests.support.rough_link import RoughLink
 from tests.support.ward import Device, DeviceKind, Master, wait_until
 
-pytestmark = [pytest.mark.network, pytest.mark.processes, pytest.mark.slow]
+pytestmark = [pytest.mark.network, pytest.mark.processes, pytest.mark.slow, pytest.mark.timeout(300)]
 
 SLOW = DeviceKind(rate_hz=20, batch_readings=10, via="stream", keep_hours=0)
 

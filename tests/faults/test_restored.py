@@ -10,7 +10,7 @@ from tests.faults.conftest import Bed
 from tests.kills.ledger import Ledger
 from tests.support.ward import Device, DeviceKind, Master, wait_until
 
-pytestmark = [pytest.mark.network, pytest.mark.processes, pytest.mark.slow]
+pytestmark = [pytest.mark.network, pytest.mark.processes, pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 def kind(keep_hours: float) -> DeviceKind:
