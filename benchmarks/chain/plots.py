@@ -41,38 +41,41 @@ def plot_gas(results: Results) -> None:
     axis.set_xlabel("thousand gas; of a batch, for each device in it")
     axis.set_title("What each act of the contract costs")
     axis.grid(visible=False, axis="y")
-    axis.legend(loc="lower right")
+    axis.set_xlim(right=axis.get_xlim()[1] * 1.08)
+    axis.legend(loc="center right")
     save(figure, results.folder, "gas")
 
 
 @styled
 def plot_joins(results: Results) -> None:
-    """Median time to join, split; above it the p95 and the p99 of the whole."""
+    """Of what the median join is made, in per cent: one device takes milliseconds, a thousand take seconds."""
     by_site = {site: crowd_sizes(crowds) for site, crowds in results.values("joins").items()}
     figure, axes = new_figure(3.6 * len(by_site), 3.8, columns=len(by_site))
     for axis, (site, sizes) in zip(axes, by_site.items(), strict=True):
         _draw_joins(axis, sizes)
         axis.set_title(site)
-    axes[0].set_ylabel("seconds from M1 to M6")
-    axes[0].legend(loc="upper left", fontsize=8)
-    figure.suptitle("Time to join, by devices that start at once")
+    axes[0].set_ylabel("share of the time from M1 to M6, per cent")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    figure.suptitle("Time to join, by devices that start at once: p50 / p95 / p99 in seconds")
     save(figure, results.folder, "joins")
 
 
 def _draw_joins(axis: Axes, sizes: list[CrowdSize]) -> None:
     places = range(len(sizes))
+    sums = [sum(size.times[name]["p50"] for name, _, _ in _SPLIT) for size in sizes]
     bottoms = [0.0] * len(sizes)
     for name, label, colour in _SPLIT:
-        heights = [size.times[name]["p50"] for size in sizes]
-        axis.bar(places, heights, 0.6, bottom=bottoms, color=colour, label=f"{label}, p50")
+        heights = [100 * size.times[name]["p50"] / whole for size, whole in zip(sizes, sums, strict=True)]
+        axis.bar(places, heights, 0.6, bottom=bottoms, color=colour, label=label)
         bottoms = [bottom + height for bottom, height in zip(bottoms, heights, strict=True)]
-    for name, marker in (("p95", "_"), ("p99", "^")):
-        axis.plot(
-            places, [size.times["total_s"][name] for size in sizes], marker, color="#222222", label=f"all, {name}"
-        )
+    for place, size in zip(places, sizes, strict=True):
+        total = size.times["total_s"]
+        text = "\n".join(f"{total[name]:.3g}" for name in ("p50", "p95", "p99"))
+        axis.text(place, 102, text, ha="center", va="bottom", fontsize=8)
     axis.set_xticks(places, [f"{size.devices:,}" for size in sizes])
     axis.set_xlabel("devices at once")
-    axis.set_ylim(bottom=0)
+    axis.set_ylim(0, 128)
+    axis.set_yticks(range(0, 101, 25))
     axis.grid(visible=False, axis="x")
 
 
@@ -80,6 +83,7 @@ def _draw_joins(axis: Axes, sizes: list[CrowdSize]) -> None:
 def plot_crowds(results: Results) -> None:
     """Associations a second, and gas for each device, by devices that start at once."""
     figure, (speed, gas) = new_figure(8.6, 3.6, columns=2)
+    devices: list[int] = []
     for at, (site, crowds) in enumerate(results.values("joins").items()):
         sizes = crowd_sizes(crowds)
         devices = [size.devices for size in sizes]
@@ -90,6 +94,8 @@ def plot_crowds(results: Results) -> None:
         (gas, "Gas for each device", "thousand gas"),
     ):
         axis.set_xscale("log")
+        axis.set_xticks(devices, [f"{each:,}" for each in devices])
+        axis.minorticks_off()
         axis.set_xlabel("devices at once")
         axis.set_ylabel(label)
         axis.set_ylim(bottom=0)
@@ -106,14 +112,13 @@ def plot_revocation(results: Results) -> None:
         for at, (begin, label) in enumerate((("arrived_unix_s", "arrival at the node"), ("block_unix_s", "timestamp"))):
             _draw_share(axis, delays(found["cuts"], begin), PALETTE[at], f"{site}: from its block's {label}")
         target_s = found["period_s"] + REVOCATION_TARGET_MARGIN_S
-        axis.axvline(target_s, color="#444444", linestyle="--", linewidth=1)
-        axis.text(target_s, 0.03, f" target for p99: {target_s:g} s", fontsize=8, rotation=90, va="bottom", ha="right")
+        axis.axvline(target_s, color="#444444", linestyle="--", linewidth=1, label=f"target for p99: {target_s:g} s")
     axis.set_xlabel("seconds until the session is cut")
     axis.set_ylabel("share of the revocations")
     axis.set_xlim(left=0)
     axis.set_ylim(0, 1.02)
     axis.set_title("From the revocation's block to the cut")
-    axis.legend(loc="lower center", fontsize=8)
+    axis.legend(loc="center right", fontsize=8)
     save(figure, results.folder, "revocation")
 
 
