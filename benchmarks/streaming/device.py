@@ -47,6 +47,7 @@ class LoadDevice:
     frame_items_max: int
     note: Callable[[EndlessRecords, int], None]
     records: EndlessRecords | None = None
+    is_stopped: bool = False
     signals: Signals = field(init=False)
 
     @classmethod
@@ -78,6 +79,8 @@ class LoadDevice:
             self.records = records = make_records(opened.ticket.last_seq + 1)
             self.signals = Signals(note_ack=lambda ack: self._note(records, ack), begin_epoch=self.joining.begin_epoch)
             outbox = self._outbox(opened, records)
+            if self.is_stopped:
+                self.stop()
             await deliver_by_stream(await transport.open_stream(), opened, outbox, self.signals, SystemClock())
 
     def add_reading(self) -> bool:
@@ -91,7 +94,8 @@ class LoadDevice:
             self.signals.more.set()
 
     def stop(self) -> None:
-        """Send no more than was sent, close the period, and end."""
+        """Send no more than was sent, close the period, and end; a stream that opens later ends at once."""
+        self.is_stopped = True
         if self.records is not None:
             self.records.release()
             self.records.is_over = True

@@ -81,6 +81,8 @@ async def run_flood(flood: Flood, for_s: int, parent: Path | None, *, devices: i
             async with load_process(plan) as load:
                 await load.wait_for_joins()
                 await load.go()
+                while (await load.next_sample())["streaming"] < devices:
+                    pass
                 for _ in range(WARM_SAMPLES):
                     await load.next_sample()
                 began = await load.next_sample()
