@@ -135,7 +135,11 @@ class Handlers:
 
     async def _healthz(self, _request: web.BaseRequest) -> web.StreamResponse:
         health = await self._health.check()
-        shown = {"status": "ok" if health.is_good else "degraded", "parts": health.parts}
+        shown = {
+            "status": "ok" if health.is_good else "degraded",
+            "master": f"0x{self._context.key.address.hex()}",
+            "parts": health.parts,
+        }
         return json_response(json.dumps(shown).encode(), status=200 if health.is_good else 503)
 
     async def _show_openapi(self, _request: web.BaseRequest) -> web.StreamResponse:

@@ -99,9 +99,10 @@ def _schemas() -> dict[str, Schema]:
         "Busy": {"type": "object", "examples": [json.loads(BUSY_BODY)]} | _error("busy"),
         "Health": {
             "type": "object",
-            "required": ["status", "parts"],
+            "required": ["status", "master", "parts"],
             "properties": {
                 "status": {"enum": ["ok", "degraded"]},
+                "master": {"type": "string", "pattern": "^0x[0-9a-f]{40}$"},
                 "parts": {"type": "object", "additionalProperties": {"type": "string"}},
             },
         },

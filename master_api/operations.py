@@ -24,6 +24,7 @@ from master_api.descriptions import (
     describe_invitation,
     iso_time,
 )
+from master_api.health import CHECK_TIMEOUT_S
 from master_api.pairing import invite
 from master_api.record_operations import RecordOperations
 from master_api.service import MasterService
@@ -196,7 +197,10 @@ class Operations(RecordOperations):
         anchors = asdict(await self._service.anchoring.status())
         context = self._context
         return {
+            "master": f"0x{context.key.address.hex()}",
             "health": health.parts,
+            "chain": context.config.gateway or context.config.chain,
+            "newest_block_unix_s": await self._newest_block_unix_s(),
             "sessions": len(context.live),
             "streams": sum(1 for live in context.live if live.stream is not None),
             "half_open": len(context.half_open),
@@ -209,6 +213,13 @@ class Operations(RecordOperations):
             "anchors": {name: value for name, value in anchors.items() if value != ""},
             "refusals": dict(context.refusals.totals),
         }
+
+    async def _newest_block_unix_s(self) -> int | None:
+        try:
+            async with asyncio.timeout(CHECK_TIMEOUT_S):
+                return await self._context.registry.fetch_block_time()
+        except (RegistryUnavailable, RegistryInconsistent, TimeoutError):
+            return None
 
     async def _find_or_create(self, identity: RegistryIdentity) -> tuple[GroupId, ChainPosition | None]:
         """A new group, or the one that a master formed which was stopped before its store knew."""

@@ -88,6 +88,7 @@ GROUPS: Final = (
         "chain", "Deploy the contract and look at the chain.", "chain_gateway.cli", "app", "gateway", _GATEWAY_NEEDS
     ),
     CommandGroup("config", "Check settings files.", "vgroup.config_command", "app", "", ()),
+    CommandGroup("doctor", "Look for what is wrong, and say what to do.", "vgroup.doctor", "doctor", "", ()),
     CommandGroup(
         "gateway",
         "Serve the chain's register to masters on other machines.",

@@ -1,0 +1,94 @@
+"""What may be wrong with a master, and what to do: the master's part of ``vgroup doctor``. Changes nothing."""
+
+import asyncio
+import socket
+import time
+from typing import Any
+
+from group_protocol.errors import VirtualGroupError
+from master_api.admin_socket import ask_master, is_served
+from master_api.config import MasterConfig
+from master_api.descriptions import JsonObject
+from master_api.health import is_well
+from system_ports.findings import Finding, bad, good, look_at_clock, look_at_disk, look_at_permissions, note
+
+_REMEDIES = {
+    "store": "Look at the disk and at the master's log.",
+    "registry": "See docs/chain_faults.md; with a node of yours: is it up, and its URL in `chain`?",
+    "chain": "See docs/chain_faults.md; members go on meanwhile as chain_away says.",
+    "nodes": "Look at the nodes that are named.",
+    "group": "Run: vgroup group create NAME",
+    "membership": "See the master's log, and docs/chain_faults.md.",
+}
+_BLOCK_OLD_S = 60.0
+
+
+async def diagnose_master(config: MasterConfig) -> list[Finding]:
+    """Look at everything. Raises nothing: what cannot be looked at is a finding."""
+    findings = [look_at_clock()]
+    if not config.data_dir.exists():
+        return [*findings, bad("master", f"no master in {config.data_dir}", "Run: vgroup master init")]
+    findings += [look_at_disk(config.data_dir), look_at_permissions(config.data_dir)]
+    try:
+        status = await ask_master(config.admin_socket, "master.status", {}) if is_served(config.admin_socket) else None
+    except VirtualGroupError as exc:
+        return [*findings, bad("master", str(exc), exc.remedy or "See the master's log.")]
+    if status is None:
+        start = "Start it: vgroup master run, or systemctl start vgroup-master."
+        return [*findings, note("master", "not running, so its chain was not looked at", start), _look_at_port(config)]
+    findings.append(good("master", f"{status['master']} runs, {status['sessions']} devices connected"))
+    findings.append(await asyncio.to_thread(_look_whether_reachable, config))
+    findings += [_look_at_part(part, state) for part, state in status["health"].items()]
+    findings += [*_look_at_chain(status), *_look_at_members(status)]
+    return findings
+
+
+def _look_at_port(config: MasterConfig) -> Finding:
+    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((config.host, config.port))
+        except OSError as exc:
+            remedy = "Choose another port, or stop what listens there: ss -ltnp"
+            return bad("port", f"{config.host}:{config.port}: {exc.strerror}", remedy)
+    return good("port", f"{config.host}:{config.port} is free")
+
+
+def _look_whether_reachable(config: MasterConfig) -> Finding:
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(config.host, config.host)  # noqa: S104 - compared, not bound
+    place = f"{config.host}:{config.port}"
+    try:
+        socket.create_connection((host, config.port), timeout=2).close()
+    except OSError as exc:
+        return bad("port", f"{place} takes no connection: {exc}", "Does `port` still say what the master runs with?")
+    if config.host.startswith("127.") or config.host == "::1":
+        remedy = 'For devices on other machines: host = "0.0.0.0", or an address of this machine.'
+        return note("port", f"{place} can be reached from this machine alone", remedy)
+    return good("port", f"{place} takes connections; let it through the firewall")
+
+
+def _look_at_part(part: str, state: str) -> Finding:
+    return good(part, state) if is_well(state) else bad(part, state, _REMEDIES.get(part, "See the master's log."))
+
+
+def _look_at_chain(status: JsonObject) -> list[Finding]:
+    newest_unix_s: Any = status["newest_block_unix_s"]
+    findings = []
+    if newest_unix_s is not None:
+        age_s = max(0.0, time.time() - newest_unix_s)
+        if status["chain"] != "embedded" and age_s > _BLOCK_OLD_S:
+            text = f"the newest block is {age_s:,.0f} s old"
+            findings.append(bad("lag", text, "Do the signers seal? vgroup chain status, docs/chain.md"))
+        else:
+            findings.append(good("lag", f"the newest block is {age_s:,.0f} s old"))
+    waiting = status["waiting_for_chain"]
+    if waiting["associations"] or waiting["revocations"]:
+        text = f"{waiting['associations']} associations and {waiting['revocations']} revocations wait for the chain"
+        findings.append(note("queue", text, "They are sent as soon as it answers."))
+    return findings
+
+
+def _look_at_members(status: JsonObject) -> list[Finding]:
+    refused = sum(status["refusals"].values())
+    return [good("refusals", f"{refused} strangers' or broken requests since the start")] if refused else []
