@@ -3,12 +3,12 @@
 import asyncio
 import socket
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from group_protocol.errors import VirtualGroupError
 from master_api.admin_socket import ask_master, is_served
 from master_api.config import MasterConfig
-from master_api.descriptions import JsonObject
 from master_api.health import is_well
 from system_ports.findings import Finding, bad, good, look_at_clock, look_at_disk, look_at_permissions, note
 
@@ -29,8 +29,10 @@ async def diagnose_master(config: MasterConfig) -> list[Finding]:
     if not config.data_dir.exists():
         return [*findings, bad("master", f"no master in {config.data_dir}", "Run: vgroup master init")]
     findings += [look_at_disk(config.data_dir), look_at_permissions(config.data_dir)]
+    status: Mapping[str, Any] | None = None
     try:
-        status = await ask_master(config.admin_socket, "master.status", {}) if is_served(config.admin_socket) else None
+        if is_served(config.admin_socket):
+            status = await ask_master(config.admin_socket, "master.status", {})
     except VirtualGroupError as exc:
         return [*findings, bad("master", str(exc), exc.remedy or "See the master's log.")]
     if status is None:
@@ -72,7 +74,7 @@ def _look_at_part(part: str, state: str) -> Finding:
     return good(part, state) if is_well(state) else bad(part, state, _REMEDIES.get(part, "See the master's log."))
 
 
-def _look_at_chain(status: JsonObject) -> list[Finding]:
+def _look_at_chain(status: Mapping[str, Any]) -> list[Finding]:
     newest_unix_s: Any = status["newest_block_unix_s"]
     findings = []
     if newest_unix_s is not None:
@@ -89,6 +91,6 @@ def _look_at_chain(status: JsonObject) -> list[Finding]:
     return findings
 
 
-def _look_at_members(status: JsonObject) -> list[Finding]:
+def _look_at_members(status: Mapping[str, Any]) -> list[Finding]:
     refused = sum(status["refusals"].values())
     return [good("refusals", f"{refused} strangers' or broken requests since the start")] if refused else []
