@@ -130,8 +130,9 @@ class MasterProcess:
         return after
 
     def read_tables(self) -> dict[str, list[tuple[Any, ...]]]:
-        """Every row of the store but the audit log's, straight from its file."""
-        return {name: rows for name, rows in self._read_all().items() if not name.startswith("audit")}
+        """Every row of the store but the audit log's and the chain's last sign of life, straight from its file."""
+        kept_on_their_own = ("audit", "audit_head", "chain_contact")
+        return {name: rows for name, rows in self._read_all().items() if name not in kept_on_their_own}
 
     def _read_all(self) -> dict[str, list[tuple[Any, ...]]]:
         with closing(sqlite3.connect(f"file:{self.folder / STORE_NAME}?mode=ro", uri=True)) as store:
