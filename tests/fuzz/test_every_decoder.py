@@ -21,6 +21,9 @@ _NAME: Final = re.compile(
 NOT_FUZZED: Final = {
     "chain_gateway/contract_abi.py::from_json": "takes the artifact that ships with the program",
     "chain_gateway/embedded/evm.py::decode_transaction": "py-evm's; takes what this process signed itself",
+    "chain_gateway/network/cli.py::parse_account": "takes an operator's own option: 40 hex digits",
+    "chain_gateway/node.py::parse": "compares what the parsers of node_answers gave with what was asked",
+    "system_ports/metrics.py::parse_listen": "takes an operator's own setting: host and port",
     "chain_gateway/network/layout.py::from_json": "its one caller takes whatever it raises for a damaged file",
     "chain_gateway/events.py::decode_ours": "the decoder of one log, for each of a list",
     "group_protocol/identifiers.py::parse_session_id": "a comparison of lengths",
