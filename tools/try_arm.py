@@ -24,6 +24,8 @@ TOOLS = {"debootstrap": "debootstrap", "qemu-aarch64-static": "qemu-user-static"
 BINFMT = Path("/proc/sys/fs/binfmt_misc")
 RULE = Path("/usr/lib/binfmt.d/qemu-aarch64.conf")
 VGROUP = str(ROOT / ".venv" / "bin" / "vgroup")
+RECORDING = "/root/pulse.csv"
+"""Numbers to stream: what the processor's own sensor says under emulation is of no interest."""
 READINGS_MIN = 20
 PATIENCE_S = 600
 
@@ -129,7 +131,15 @@ def try_package(deb: Path) -> dict[str, object]:
     """Unpack, join, stream; answers what was seen."""
     root = fresh_copy(arm_root(), "trial-arm64")
     _run("dpkg-deb", "--extract", deb, root)
-    device = ArmDevice(root)
+    (root / RECORDING.lstrip("/")).write_text("".join(f"{value}\n" for value in range(20_000)), "utf-8")
+    _run("mount", "-t", "proc", "proc", root / "proc")
+    try:
+        return _join_and_stream(ArmDevice(root))
+    finally:
+        _run("umount", root / "proc")
+
+
+def _join_and_stream(device: ArmDevice) -> dict[str, object]:
     seen = device.probe() | {"version": device.run("--version").strip()}
     if seen["machine"] != "aarch64":
         sys.exit(f"that ran on {seen['machine']}")
@@ -141,7 +151,7 @@ def try_package(deb: Path) -> dict[str, object]:
             pairing, began_s = master.invite(), time.monotonic()
             device.run("slave", "join", pairing)
             seen["join_s"] = round(time.monotonic() - began_s, 1)
-            slave = device.start("slave", "run", "--sensor", "psutil:load,period_s=0.2")
+            slave = device.start("slave", "run", "--sensor", f"replay:{RECORDING},rate_hz=20")
             running.insert(0, slave)
             wait_for(
                 lambda: master.readings() >= READINGS_MIN, PATIENCE_S, f"{READINGS_MIN} readings are stored", pause_s=5

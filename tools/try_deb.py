@@ -42,7 +42,7 @@ def debian_root(arch: str = "amd64") -> Path:
 def fresh_copy(base: Path, name: str) -> Path:
     """A copy to change."""
     copy = CACHE / name
-    _run("rm", "-rf", copy)
+    _run("rm", "-rf", "--one-file-system", copy)
     _run("cp", "-a", "--reflink=auto", base, copy)
     return copy
 
