@@ -25,6 +25,7 @@ OPERATIONS: Mapping[str, Callable[..., Awaitable[JsonObject]]] = {
     "group.create": Operations.create_group,
     "group.show": Operations.show_group,
     "device.invite": Operations.invite_device,
+    "device.invite_many": Operations.invite_devices,
     "device.list": Operations.list_devices,
     "device.revoke": Operations.revoke_device,
     "records.verify": Operations.verify_records,

@@ -6,6 +6,7 @@ with 0x.
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from sqlalchemy import Connection
@@ -25,7 +26,8 @@ from master_api.descriptions import (
     iso_time,
 )
 from master_api.health import CHECK_TIMEOUT_S
-from master_api.pairing import invite
+from master_api.invitation_names import INVITATIONS_MAX, numbered_names
+from master_api.pairing import invite_all
 from master_api.record_operations import RecordOperations
 from master_api.service import MasterService
 from master_api.store.devices import DeviceRow, fetch_devices
@@ -104,16 +106,40 @@ class Operations(RecordOperations):
         self, name: str, lifetime_s: float | None = None, host: str | None = None, port: int | None = None
     ) -> JsonObject:
         """Make a pairing string for one device."""
-        _require_name(name)
+        (invitation,) = await self._invite([name], lifetime_s, host, port)
+        return invitation
+
+    async def invite_devices(
+        self, name: str, count: int, lifetime_s: float | None = None, host: str | None = None, port: int | None = None
+    ) -> JsonObject:
+        """Make pairing strings for NAME-01, NAME-02, …: all of them, or none.
+
+        Raises:
+            RefusedError: The count is not 1 to :data:`INVITATIONS_MAX`, a name would be too long, or there is no group.
+        """
+        if not 1 <= count <= INVITATIONS_MAX:
+            raise RefusedError(
+                Reason.BAD_RANGE, f"the count has to be 1 to {INVITATIONS_MAX}", remedy="Invite in several lots."
+            )
+        names = numbered_names(name, count)
+        return {"invitations": await self._invite(names, lifetime_s, host, port)}
+
+    async def _invite(
+        self, names: Sequence[str], lifetime_s: float | None, host: str | None, port: int | None
+    ) -> list[JsonObject]:
+        for name in names:
+            _require_name(name)
         await self.show_group()
         lifetime_s = lifetime_s or self._context.config.pairing_lifetime_s
         endpoint = Endpoint(host or self._endpoint.host, port or self._endpoint.port)
-        invitation = await invite(self._context, name, endpoint.host, endpoint.port, lifetime_s)
-        return {
-            "name": name,
-            "pairing_string": invitation.pairing.to_text(),
-            "expires_at": iso_time(invitation.expires_at_unix_s),
-        }
+        return [
+            {
+                "name": invitation.device_name,
+                "pairing_string": invitation.pairing.to_text(),
+                "expires_at": iso_time(invitation.expires_at_unix_s),
+            }
+            for invitation in await invite_all(self._context, names, endpoint.host, endpoint.port, lifetime_s)
+        ]
 
     async def list_devices(self) -> JsonObject:
         """Enrolled devices, and invitations that are not used yet."""

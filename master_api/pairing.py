@@ -1,5 +1,6 @@
 """Pairing: invitations, and what becomes of the device that answers one (``docs/protocol.md`` §4)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
@@ -36,25 +37,40 @@ class Invitation:
 
 
 async def invite(context: MasterContext, device_name: str, host: str, port: int, lifetime_s: float) -> Invitation:
-    """Make a pairing code for one device.
+    """Make a pairing code for one device. Raises StoreError as :func:`invite_all` does."""
+    (invitation,) = await invite_all(context, [device_name], host, port, lifetime_s)
+    return invitation
+
+
+async def invite_all(
+    context: MasterContext, device_names: Sequence[str], host: str, port: int, lifetime_s: float
+) -> list[Invitation]:
+    """Make a pairing code for each of some devices, all of them in one commit, in the order of their names.
 
     Raises:
-        StoreError: It could not be kept, so it was not made.
+        StoreError: They could not be kept, so none was made.
     """
-    code = context.random.token_bytes(PAIRING_CODE_BYTES)
-    code_id = derive_code_id(code)
     now_unix_s = context.steady.now_unix_s()
-    row = InvitationRow(
-        code_id, seal_code(context.key, code_id, code), device_name, now_unix_s, now_unix_s + lifetime_s
-    )
+    made: list[tuple[InvitationRow, PairingString]] = []
+    for device_name in device_names:
+        code = context.random.token_bytes(PAIRING_CODE_BYTES)
+        code_id = derive_code_id(code)
+        sealed_code = seal_code(context.key, code_id, code)
+        row = InvitationRow(code_id, sealed_code, device_name, now_unix_s, now_unix_s + lifetime_s)
+        made.append((row, PairingString(context.key.address, code, host, port)))
 
     def keep(connection: Connection) -> None:
-        insert_invitation(connection, row)
-        detail: Detail = {"code_id": code_id.hex(), "device_name": device_name, "lifetime_s": lifetime_s}
-        context.audit.append(connection, AuditKind.INVITATION_MADE, detail)
+        for row, _ in made:
+            insert_invitation(connection, row)
+            detail: Detail = {
+                "code_id": row.code_id.hex(),
+                "device_name": row.device_name,
+                "lifetime_s": lifetime_s,
+            }
+            context.audit.append(connection, AuditKind.INVITATION_MADE, detail)
 
     await context.store.write(keep)
-    return Invitation(PairingString(context.key.address, code, host, port), device_name, row.expires_at_unix_s)
+    return [Invitation(pairing, row.device_name, row.expires_at_unix_s) for row, pairing in made]
 
 
 def require_invited(connection: Connection, identity: Identity) -> None:

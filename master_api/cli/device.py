@@ -1,12 +1,17 @@
 """``vgroup device``: invite, list and revoke devices."""
 
 import io
+from pathlib import Path
 from typing import Annotated
 
 import segno
 import typer
 
+from group_protocol.errors import ConfigurationError
 from master_api.cli.common import AsJson, DataDir, ask_master, make_app, print_fields, print_json, print_table
+from master_api.cli.invitations import deliver_invitations, find_lifetime_s
+from master_api.descriptions import JsonObject
+from master_api.invitation_names import INVITATIONS_MAX
 
 device_app = make_app()
 
@@ -15,19 +20,42 @@ _INVITATION_COLUMNS = ("name", "state", "expires_at", "wrong_proofs")
 
 
 @device_app.command("invite")
-def invite_command(
-    name: Annotated[str, typer.Argument(help="What people call the device.")],
+def invite_command(  # noqa: PLR0913 - Typer makes an option of each parameter
+    name: Annotated[
+        str, typer.Argument(help="What people call the device; with --count, what their names begin with.")
+    ],
     *,
     data_dir: DataDir = None,
-    minutes: Annotated[float | None, typer.Option(help="Lifetime of the pairing code.", min=0.1)] = None,
+    count: Annotated[
+        int | None,
+        typer.Option(help="Invite so many devices, NAME-01, NAME-02, …, as CSV.", min=1, max=INVITATIONS_MAX),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write the CSV to this new file, mode 0600, and not to the terminal.")
+    ] = None,
+    lifetime: Annotated[
+        str | None, typer.Option(help="Lifetime of a pairing code: a number with m, h or d, such as 45m, 12h, 7d.")
+    ] = None,
+    minutes: Annotated[float | None, typer.Option(help="The same in minutes.", min=0.1)] = None,
     host: Annotated[str | None, typer.Option(help="Host that the pairing string names.")] = None,
     port: Annotated[int | None, typer.Option(help="Port that the pairing string names.", min=1, max=65_535)] = None,
     qr: Annotated[bool, typer.Option(help="Show the pairing string as a QR code too.")] = True,
     as_json: AsJson = False,
 ) -> None:
-    """Make a pairing string for one device. Whoever has it can join: give it to nobody but the device."""
-    lifetime_s = None if minutes is None else minutes * 60
-    invitation = ask_master(data_dir, "device.invite", name=name, lifetime_s=lifetime_s, host=host, port=port)
+    """Make a pairing string for one device, or for many. Whoever has one can join: give it to nobody but its device."""
+    lifetime_s = find_lifetime_s(lifetime, minutes)
+    terms = {"lifetime_s": lifetime_s, "host": host, "port": port}
+    if count is None and out is not None:
+        raise ConfigurationError("--out is for many devices", remedy="Give --count too.")
+    if count is not None:
+
+        def ask() -> list[JsonObject]:
+            answer = ask_master(data_dir, "device.invite_many", name=name, count=count, **terms)["invitations"]
+            return answer if isinstance(answer, list) else []
+
+        deliver_invitations(ask, out, as_json=as_json)
+        return
+    invitation = ask_master(data_dir, "device.invite", name=name, **terms)
     if as_json:
         print_json(invitation)
         return
