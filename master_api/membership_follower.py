@@ -141,6 +141,18 @@ class MembershipFollower:
                 self._context.live.end(live, Reason.OBJECT_REVOKED)
         self._tell_waiters(*self._waiters)
 
+    async def renew_undone_revocations(self) -> None:
+        """Send again what the operator ordered and the chain no longer holds. Costs no I/O where there is nothing.
+
+        The registry goes back without a word when a fork takes a revocation alone.
+        """
+        objects = self._context.registry.membership().objects
+        for oid in list(self._context.waiting.settled):
+            view = objects.get(oid)
+            if view is not None and view.state is ObjectState.SLAVE:
+                _log.warning("the chain has lost a revocation; it is made again", extra={"fields": {"oid": oid.hex()}})
+                await self._context.waiting.renew_revocation(oid)
+
     async def _take_all(self, events: AsyncIterator[ChainEvent]) -> None:
         async for event in events:
             group = self._context.group.formed

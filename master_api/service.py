@@ -6,7 +6,13 @@ import logging
 from aiohttp import web
 from sqlalchemy import Connection
 
-from group_protocol.errors import ConfigurationError, Reason, RegistryInconsistent, RegistryUnavailable
+from group_protocol.errors import (
+    ConfigurationError,
+    Reason,
+    RegistryInconsistent,
+    RegistryUnavailable,
+    StoreError,
+)
 from master_api.anchoring import Anchoring
 from master_api.audit import AuditKind, Detail
 from master_api.chain_queue import ChainQueue
@@ -185,6 +191,10 @@ class MasterService:
             now_s = self.context.clock.monotonic_s()
             self.context.half_open.expire(now_s)
             self.context.live.expire(now_s)
+            try:
+                await self.follower.renew_undone_revocations()
+            except (RegistryInconsistent, StoreError) as exc:
+                _log.warning("revocations were not looked at", extra={"fields": {"message": str(exc)}})
 
     async def _audit(self, kind: AuditKind, detail: Detail) -> None:
         await self.context.store.write(lambda connection: self.context.audit.append(connection, kind, detail))

@@ -11,6 +11,7 @@ from master_api.store.store import Store
 from master_api.store.waiting_acts import (
     WaitingAssociation,
     drop_association,
+    fetch_settled_revocations,
     fetch_waiting_associations,
     fetch_waiting_revocations,
     keep_association,
@@ -21,11 +22,12 @@ from master_api.store.waiting_acts import (
 
 
 class WaitingActs:
-    """Associations and revocations that are not on the chain yet.
+    """Associations and revocations that are not on the chain yet, and the revocations that have to stay there.
 
     Attributes:
         associations: By device.
         revocations: Devices whose revocation was ordered; the oldest first.
+        settled: Devices whose ordered revocation was seen on the chain. A fork may undo it without a word.
         changed: Set whenever something new waits.
     """
 
@@ -35,6 +37,7 @@ class WaitingActs:
         self._clock = clock
         self.associations: dict[ObjectId, WaitingAssociation] = {}
         self.revocations: dict[ObjectId, None] = {}
+        self.settled: set[ObjectId] = set()
         self.changed = asyncio.Event()
 
     async def load(self) -> None:
@@ -42,6 +45,7 @@ class WaitingActs:
         associations = await self._store.read(fetch_waiting_associations)
         self.associations = {waiting.oid: waiting for waiting in associations}
         self.revocations = dict.fromkeys(await self._store.read(fetch_waiting_revocations))
+        self.settled = set(await self._store.read(fetch_settled_revocations))
         if self.associations or self.revocations:
             self.changed.set()
 
@@ -67,6 +71,7 @@ class WaitingActs:
         """The order is on the disk."""
         self.associations.pop(oid, None)
         self.revocations[oid] = None
+        self.settled.discard(oid)
         self.changed.set()
 
     async def settle_revocation(self, oid: ObjectId, block: int) -> None:
@@ -80,11 +85,13 @@ class WaitingActs:
         if oid in self.revocations:
             await self._store.write(settle)
             self.revocations.pop(oid, None)
+            self.settled.add(oid)
 
     async def renew_revocation(self, oid: ObjectId) -> None:
         """The chain does not have it any more: it waits again, if it was ordered here. Raises StoreError."""
         if oid not in self.revocations and await self._store.write(
             lambda connection: unsettle_revocation(connection, oid)
         ):
+            self.settled.discard(oid)
             self.revocations[oid] = None
             self.changed.set()

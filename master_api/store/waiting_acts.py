@@ -64,6 +64,12 @@ def fetch_waiting_revocations(connection: Connection) -> list[ObjectId]:
     return [ObjectId(row.oid) for row in connection.execute(query)]
 
 
+def fetch_settled_revocations(connection: Connection) -> list[ObjectId]:
+    """Those that were seen on the chain."""
+    table = schema.ordered_revocations
+    return [ObjectId(row.oid) for row in connection.execute(select(table.c.oid).where(table.c.block.is_not(None)))]
+
+
 def note_contact(connection: Connection, at_unix_s: float) -> None:
     """The chain answered."""
     connection.execute(delete(schema.chain_contact))
