@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from group_protocol.errors import ConfigurationError
+from master_api.cli.backup import backup_command, restore_command
 from master_api.cli.common import AsJson, DataDir, ask_master, ask_passphrase, make_app, print_fields, print_json
 from master_api.config import MasterConfig
 from master_api.config_sources import load_config
@@ -26,6 +27,8 @@ from system_ports.event_loop import run
 from system_ports.randomness import SystemRandom
 
 master_app = make_app()
+master_app.command("backup")(backup_command)
+master_app.command("restore")(restore_command)
 
 
 @master_app.command("init")
