@@ -36,6 +36,12 @@ readings() { [ "$(vgroup records export | wc -l)" -gt 5 ]; }
 wait_until 180 readings
 vgroup records verify
 vgroup slave status
+{ vgroup doctor || [ $? = 1 ]; } >/tmp/doctor.txt
+grep -q 'The master of this machine' /tmp/doctor.txt
+grep -q 'associated through the contract' /tmp/doctor.txt
+install -d -m 700 -o vgroup-master -g vgroup-master /var/backups/vgroup
+vgroup master backup /var/backups/vgroup/trial.tar
+[ "$(stat -c '%U %a' /var/backups/vgroup/trial.tar)" = "vgroup-master 600" ]
 
 # Nobody but the services' own users owns or reads what is theirs, and the keys open with the credentials alone.
 [ -z "$(find /var/lib/vgroup-master /var/lib/vgroup-slave /opt/vgroup-master /opt/vgroup-slave -name __pycache__ -prune -o -perm /o+w ! -type l -print)" ]

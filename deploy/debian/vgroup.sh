@@ -5,28 +5,64 @@ set -eu
 program=/opt/@PACKAGE@/bin/vgroup
 [ "$(id -u)" = 0 ] || exec "$program" "$@"
 
-tier=
-for word in "$@"; do
-    case $word in
-    -*) ;;
-    slave) tier=slave && break ;;
-    master | group | device | records | audit | chain) tier=master && break ;;
-    *) break ;;
-    esac
-done
-
+credentials=/etc/vgroup/credentials
 export VGROUP_SLAVE_DIR="${VGROUP_SLAVE_DIR:-/var/lib/vgroup-slave}"
 export VGROUP_SLAVE_CONFIG="${VGROUP_SLAVE_CONFIG:-/etc/vgroup/slave.toml}"
 export VGROUP_MASTER_DIR="${VGROUP_MASTER_DIR:-/var/lib/vgroup-master}"
 export VGROUP_MASTER_CONFIG="${VGROUP_MASTER_CONFIG:-/etc/vgroup/master.toml}"
-credentials=/etc/vgroup/credentials
-case $tier in
-slave) [ ! -r $credentials/slave.key ] || export VGROUP_KEYSTORE_SECRET="${VGROUP_KEYSTORE_SECRET:-$(cat $credentials/slave.key)}" ;;
-master) [ ! -r $credentials/master.passphrase ] || export VGROUP_PASSPHRASE="${VGROUP_PASSPHRASE:-$(cat $credentials/master.passphrase)}" ;;
-esac
+# The gateway's user is made by hand, and only where there is a gateway.
+if getent passwd vgroup-gateway >/dev/null; then
+    export VGROUP_GATEWAY_DIR="${VGROUP_GATEWAY_DIR:-/var/lib/vgroup-gateway}"
+    export VGROUP_GATEWAY_CONFIG="${VGROUP_GATEWAY_CONFIG:-/etc/vgroup/gateway.toml}"
+fi
 
-if [ -n "$tier" ] && getent passwd "vgroup-$tier" >/dev/null; then
+run_as() { # run_as TIER ARGUMENT...: becomes the program, as that service's user and with what opens its key
+    tier=$1
+    shift
+    case $tier in
+    slave) [ ! -r $credentials/slave.key ] || export VGROUP_KEYSTORE_SECRET="${VGROUP_KEYSTORE_SECRET:-$(cat $credentials/slave.key)}" ;;
+    master) [ ! -r $credentials/master.passphrase ] || export VGROUP_PASSPHRASE="${VGROUP_PASSPHRASE:-$(cat $credentials/master.passphrase)}" ;;
+    esac
+    getent passwd "vgroup-$tier" >/dev/null || exec "$program" "$@"
     export HOME="/var/lib/vgroup-$tier"
     exec setpriv --reuid "vgroup-$tier" --regid "vgroup-$tier" --init-groups "$program" "$@"
-fi
-exec "$program" "$@"
+}
+
+examine() { # examine ARGUMENT...: each service that has a folder, by itself; ends with the worst of their statuses
+    worst=
+    for tier in master slave; do
+        case $tier in
+        master) option=--data-dir folder=$VGROUP_MASTER_DIR ;;
+        slave) option=--state-dir folder=$VGROUP_SLAVE_DIR ;;
+        esac
+        [ -d "$folder" ] || continue
+        status=0
+        (run_as $tier "$@" $option "$folder") || status=$?
+        [ "${worst:-0}" -gt $status ] || worst=$status
+    done
+    [ -z "$worst" ] || exit "$worst"
+    exec "$program" "$@"
+}
+
+group=
+for word in "$@"; do
+    case $word in
+    -*) ;;
+    *) group=$word && break ;;
+    esac
+done
+case $group in
+slave) run_as slave "$@" ;;
+master | group | device | records | audit | chain) run_as master "$@" ;;
+gateway) run_as gateway "$@" ;;
+doctor)
+    case " $* " in
+    *" --help "* | *" -h "*) exec "$program" "$@" ;;
+    *" --state-dir"*) run_as slave "$@" ;;
+    *" --data-dir"*) run_as master "$@" ;;
+    *) examine "$@" ;;
+    esac
+    ;;
+# config only reads, and reads the settings of all services; what remains has nothing to do with them.
+*) exec "$program" "$@" ;;
+esac
