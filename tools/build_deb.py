@@ -71,7 +71,7 @@ PACKAGES = {
             "slave.key",
             "slave join",
             50,
-            ("slave.md", "configuration.md", "install.md"),
+            ("slave.md", "configuration.md", "install.md", "operations.md"),
         ),
         Package(
             "master",
@@ -82,7 +82,7 @@ PACKAGES = {
             "master.passphrase",
             "master init",
             60,
-            ("master.md", "slave.md", "configuration.md", "install.md"),
+            ("master.md", "slave.md", "configuration.md", "install.md", "operations.md"),
         ),
     )
 }
