@@ -223,3 +223,19 @@ def test_store_in_another_database_is_left_to_its_own_tool(config: MasterConfig,
     manifest: Manifest = make_backup(sources, tmp_path / "b.tar")
     assert (manifest.store, manifest.schema_version) == ("postgresql", 0)
     assert "master.sqlite3" not in {part.name for part in manifest.parts}
+
+
+def test_master_without_a_chain_yet_is_backed_up_too(tmp_path: Path) -> None:
+    config = MasterConfig(tmp_path / "young")
+    ensure_private_folder(config.data_dir)
+    write_plain_key(config.data_dir, MASTER_KEY)
+    Store(config.resolved_store_url).close()
+    manifest = make_backup(sources_of(config), tmp_path / "b.tar")
+    assert [part.name for part in manifest.parts] == ["master.key", "master.sqlite3"]
+    restore_backup(tmp_path / "b.tar", MasterConfig(tmp_path / "new"))
+
+
+def test_key_file_that_others_can_read_is_refused(config: MasterConfig) -> None:
+    (config.data_dir / "master.key").chmod(0o644)
+    with pytest.raises(ConfigurationError, match="others may read it"):
+        sources_of(config)
