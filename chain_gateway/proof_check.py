@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from aiohttp import ClientTimeout
-from web3 import AsyncHTTPProvider, AsyncWeb3
+from web3 import AsyncWeb3
 
 from chain_gateway.composition import EMBEDDED_DIRECTORY
 from chain_gateway.config import GATEWAY_FOLDER, ReplicaTimes
@@ -24,6 +24,7 @@ from chain_gateway.embedded import open_embedded_chain
 from chain_gateway.embedded.chain import CHAIN_FILE
 from chain_gateway.events import EventDecoder
 from chain_gateway.node import ChainNode
+from chain_gateway.node_provider import NodeProvider
 from chain_gateway.replica import EventReplica
 from contracts import load_artifact
 from group_protocol.errors import ConfigurationError, VerificationError
@@ -133,7 +134,7 @@ def _find_signer(proof: RecordProof, events: Sequence[ChainEvent]) -> Address:
 @asynccontextmanager
 async def _open_node(chain: str, chain_id: int) -> AsyncIterator[ChainNode]:
     if urlsplit(chain).scheme in ("http", "https"):
-        provider = AsyncHTTPProvider(
+        provider = NodeProvider(
             chain, {"timeout": ClientTimeout(total=_REQUEST_TIMEOUT_S)}, exception_retry_configuration=None
         )
         try:

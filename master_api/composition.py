@@ -8,10 +8,9 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from chain_gateway.config import GATEWAY_FOLDER, BatchTerms, GatewayConfig
-from chain_gateway.proof_check import CheckedProof
-from chain_gateway.proof_check import check_proof as check_against_chain
 from chain_gateway.remote.client import Credentials
 from chain_gateway.remote.composition import RemoteConfig, open_remote_registry, read_token
 from group_protocol.crypto.keys import PrivateKey
@@ -37,6 +36,9 @@ from system_ports.logs import configure_logs
 from system_ports.randomness import SystemRandom
 from system_ports.service_notify import ServiceNotifier
 from system_ports.service_signals import ServiceSignals
+
+if TYPE_CHECKING:
+    from chain_gateway.proof_check import CheckedProof
 
 EMBEDDED = "embedded"
 _STATUS_S = 10.0
@@ -228,8 +230,10 @@ async def verify_audit(config: MasterConfig, head: str | None, ask_passphrase: A
     return await asyncio.to_thread(_verify_audit_here, config, head, ask_passphrase)
 
 
-async def check_proof(proof: RecordProof, chain: str, *, contract: Address | None, from_block: int) -> CheckedProof:
+async def check_proof(proof: RecordProof, chain: str, *, contract: Address | None, from_block: int) -> "CheckedProof":
     """Check a proof of a record with the chain alone; see :mod:`chain_gateway.proof_check`."""
+    from chain_gateway.proof_check import check_proof as check_against_chain  # noqa: PLC0415 - web3: a second, and 60 MB
+
     return await check_against_chain(proof, chain, contract=contract, from_block=from_block)
 
 
