@@ -14,7 +14,8 @@ from typing import Any
 import aiohttp
 
 from group_protocol.crypto.aead import Aead
-from group_protocol.errors import BusyError, ConfigurationError, RemoteProtocolError, VirtualGroupError
+from group_protocol.crypto.keys import SECRET_BYTES, PrivateKey
+from group_protocol.errors import BusyError, RemoteProtocolError, VirtualGroupError
 from group_protocol.handshake import SlaveHandshake
 from group_protocol.messages import CookieChallenge, parse_keys_session_answer
 from group_protocol.ports import Random
@@ -105,17 +106,14 @@ async def _look_at_master(device: DeviceState, config: SlaveConfig, random: Rand
 
 
 async def _ask_for_proof(device: DeviceState, config: SlaveConfig, random: Random) -> None:
-    keys = await asyncio.to_thread(lambda: KeyStore(StateDirectory(config.state_dir)).load_keys())
-    if keys is None:
-        raise ConfigurationError("the device's key is missing")
     handshake = SlaveHandshake(
-        key=keys.signing,
+        key=PrivateKey.from_secret(random.token_bytes(SECRET_BYTES)),  # never shown: the exchange ends before M3
         master=device.master,
         gid=device.gid,
-        oid=device.enrolment.oid if device.enrolment else None,
+        oid=None,
         suites=config.suites,
         aeads=preferred_aeads(),
-        pairing_code=device.code,
+        pairing_code=None,
         random=random,
     )
     async with Transport(

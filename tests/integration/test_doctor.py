@@ -50,6 +50,15 @@ async def test_device_beside_its_master_is_told_that_the_master_proved_itself(tm
         assert len(bench.context.live) == sessions, "the doctor may not open a session"
 
 
+async def test_device_whose_keys_cannot_be_opened_is_looked_at_without_them(tmp_path: Path) -> None:
+    """The doctor has no credential of the service, and needs no key of the device."""
+    async with running_master(tmp_path / "master") as bench:
+        await joined(bench, tmp_path / "slave")
+        (tmp_path / "slave" / "device.json").write_text('{"sealed": ""}')
+        found = await look(tmp_path / "slave")
+        assert found["master"].level is Level.GOOD
+
+
 async def test_another_master_at_the_address_is_named_beside_the_one_that_was_pinned(tmp_path: Path) -> None:
     pinned = PrivateKey.from_secret(bytes.fromhex("77" * 32)).address
     async with running_master(tmp_path / "master") as bench:
