@@ -50,7 +50,7 @@ def write_page(folder: Path, document: Mapping[str, Any]) -> str:
         parts.append(_crowd(document["crowd"]))
     if "slave" in document:
         parts.append(_slave(document["slave"]))
-    page = "\n".join(parts) + _DIFFERS
+    page = "\n".join(parts) + "\n" + _DIFFERS
     (folder / PAGE).write_text(page, "utf-8")
     return page
 
