@@ -26,7 +26,8 @@ _SCHEMA_VERSION = 1
 _SALT_BYTES = 16
 _SEALED_OVERHEAD_BYTES = ROW_OVERHEAD_BYTES - TAG_BYTES
 _SET_ASIDE_MAX = 1_000
-UNREADABLE = (sqlite3.Error, ValueError, TypeError, OverflowError)
+# SQLite says that memory ran out where a damaged schema makes it ask for a huge piece: the kept corpus has such a file.
+UNREADABLE = (sqlite3.Error, ValueError, TypeError, OverflowError, MemoryError)
 """What reading a damaged file raises: SQLite's own errors, and those of texts and numbers that are none."""
 _DAMAGE_CODES = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR})
 _SCHEMA = """

@@ -41,14 +41,15 @@ def fuzz(target: str, options: list[str]) -> None:
     atheris.Fuzz()
 
 
-def run(target: str, seconds: int, *, keep: bool) -> int:
+def run(target: str, seconds: int, seed: int, *, keep: bool) -> int:
     """Fuzz in a child process; answers its exit code, 0 when nothing was found."""
     folder = ROOT / ".cache" / "fuzz" / target
     shutil.rmtree(folder / "kept", ignore_errors=True)
     unpack([b""] if target == CONTROL else load_corpus(target), folder / "kept")
     (folder / "found").mkdir(parents=True, exist_ok=True)
     limits = [f"-max_len={INPUT_MAX_BYTES}", f"-timeout={INPUT_TIMEOUT_S}", f"-artifact_prefix={folder}/"]
-    code = _child(target, [*limits, f"-max_total_time={seconds}", f"{folder / 'found'}", f"{folder / 'kept'}"])
+    length = [f"-seed={seed}", f"-max_total_time={seconds}"]
+    code = _child(target, [*limits, *length, f"{folder / 'found'}", f"{folder / 'kept'}"])
     if keep and code == 0:
         shutil.rmtree(folder / "merged", ignore_errors=True)
         (folder / "merged").mkdir()
@@ -89,11 +90,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("target", choices=[*TARGETS, CONTROL, "all"])
     parser.add_argument("--seconds", type=int, default=60, help="for each target; one runs on each processor")
+    parser.add_argument("--seed", type=int, default=0, help="the same inputs again; 0: others each time")
     parser.add_argument("--keep", action="store_true", help="put new inputs into the kept corpus")
     chosen = parser.parse_args()
     targets = list(TARGETS) if chosen.target == "all" else [chosen.target]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        codes = pool.map(lambda target: run(target, chosen.seconds, keep=chosen.keep), targets)
+        codes = pool.map(lambda target: run(target, chosen.seconds, chosen.seed, keep=chosen.keep), targets)
         found = [target for target, code in zip(targets, codes, strict=True) if code]
     say(f"{len(targets)} targets fuzzed, findings in: " + (", ".join(found) or "none"))
     return 1 if found else 0

@@ -273,10 +273,15 @@ class Gateway(Victim):
         return f"http://127.0.0.1:{self.port}"
 
     def open(self) -> None:
-        """Let the master's key in, and start."""
+        """Let the master's key in, start, and wait until it listens: a master's first start needs it."""
         done = self.run("gateway", "authorize", "0x" + MASTER_KEY.address.hex())
         assert done.returncode == 0, done.stderr
         self.start()
+        wait_until(self._listens, "the gateway does not listen", self.tail)
+
+    def _listens(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
 
 class Ward:
