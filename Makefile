@@ -88,14 +88,14 @@ artifact: dev ## compile the contract and check that the committed artifact is w
 units: ## the service units: free of mistakes, sandbox tight (needs systemd-analyze)
 	@$(PYTHON) tools/check_units.py
 
-# SECONDS_EACH=3600 fuzzes for hours; KEEP=--keep puts what widened the coverage into the kept corpus; SEED=1 begins as
-# the last run with that seed did, 0 otherwise each time.
+# SECONDS_EACH=3600 fuzzes for hours; KEEP=--keep puts what widened the coverage into the kept corpus; FUZZ_SEED=1
+# begins as the last run with that seed did, 0 otherwise each time.
 SECONDS_EACH ?= 60
-SEED ?= 0
+FUZZ_SEED ?= 0
 TARGET ?= all
 .PHONY: fuzz
-fuzz: dev ## fuzz the decoders, guided by coverage (TARGET=senml SECONDS_EACH=60 SEED=0 KEEP=--keep)
-	@$(PY) -m tests.fuzz.run $(TARGET) --seconds $(SECONDS_EACH) --seed $(SEED) $(KEEP)
+fuzz: dev ## fuzz the decoders, guided by coverage (TARGET=senml SECONDS_EACH=60 FUZZ_SEED=0 KEEP=--keep)
+	@$(PY) -m tests.fuzz.run $(TARGET) --seconds $(SECONDS_EACH) --seed $(FUZZ_SEED) $(KEEP)
 
 .PHONY: deep-protocol
 deep-protocol: dev ## the protocol's property tests with thousands of new examples each
