@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+from benchmarks.child_process import tell_driver
 from benchmarks.fixtures import MASTER_KEY
 from chain_gateway import deploy
 from group_protocol.errors import VirtualGroupError
@@ -109,10 +110,10 @@ async def serve(folder: Path, settings: dict[str, Any]) -> None:
         operations = Operations(service, Endpoint("127.0.0.1", port))
         await operations.create_group("ward 3")
         identity = await service.context.registry.fetch_identity()
-        _say({"port": port, "chain_id": identity.chain_id, "contract": identity.contract.hex()})
+        tell_driver({"port": port, "chain_id": identity.chain_id, "contract": identity.contract.hex()})
         while line := await asyncio.to_thread(sys.stdin.readline):
             name, _, argument = line.strip().partition(" ")
-            _say(await _answer(service, operations, watch, name, argument))
+            tell_driver(await _answer(service, operations, watch, name, argument))
 
 
 async def _answer(
@@ -138,11 +139,6 @@ async def _make_codes(service: MasterService, count: int) -> list[str]:
         *(invite(service.context, f"bed {at}", "127.0.0.1", 3000, _CODE_LIFETIME_S) for at in range(count))
     )
     return [invitation.pairing.code.hex() for invitation in made]
-
-
-def _say(answer: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(answer) + "\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

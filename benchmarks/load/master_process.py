@@ -5,10 +5,10 @@ each line on stdin with one: ``codes N`` makes pairing codes, ``state`` tells wh
 """
 
 import asyncio
-import json
 import sys
 from pathlib import Path
 
+from benchmarks.child_process import tell_driver
 from benchmarks.fixtures import IDENTITY, MASTER_KEY
 from master_api.config import MasterConfig
 from master_api.context import build_context
@@ -34,10 +34,10 @@ async def serve(folder: Path, settings: dict[str, int]) -> None:
         await service.open()
         port = await service.listen()
         await Operations(service, Endpoint("127.0.0.1", port)).create_group("ward 3")
-        _say({"port": port})
+        tell_driver({"port": port})
         while line := await asyncio.to_thread(sys.stdin.readline):
             name, _, argument = line.strip().partition(" ")
-            _say({"codes": await _make_codes(service, int(argument))} if name == "codes" else _state(service))
+            tell_driver({"codes": await _make_codes(service, int(argument))} if name == "codes" else _state(service))
     finally:
         await service.close()
         store.close()
@@ -58,11 +58,6 @@ def _state(service: MasterService) -> dict[str, object]:
         "refused": dict(context.refusals.totals),
         "tasks": len(asyncio.all_tasks()),
     }
-
-
-def _say(answer: dict[str, object]) -> None:
-    sys.stdout.write(json.dumps(answer) + "\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
+from benchmarks.child_process import tell_driver
 from benchmarks.streaming.device import LoadDevice
 from benchmarks.streaming.endless_records import LATENCY_BINS_MS, EndlessRecords
 from benchmarks.streaming.payloads import make_payloads
@@ -110,7 +111,7 @@ class Generator:
 
     async def _tell(self) -> None:
         while True:
-            _say(self.sample())
+            tell_driver(self.sample())
             await asyncio.sleep(1.0)
 
     async def _pace(self) -> None:
@@ -146,17 +147,12 @@ async def _patiently(act: Any) -> None:  # noqa: ANN401 - any coroutine function
             return
 
 
-def _say(line: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(line) + "\n")
-    sys.stdout.flush()
-
-
 async def main() -> None:
     """See the module."""
     plan = Plan(**json.loads(await asyncio.to_thread(sys.stdin.readline)))
     generator = Generator(plan)
     await generator.join_all()
-    _say({"joined": len(generator.devices)})
+    tell_driver({"joined": len(generator.devices)})
     await asyncio.to_thread(sys.stdin.readline)
     stopping = asyncio.Event()
     streaming = asyncio.create_task(generator.stream_all(stopping))
@@ -164,7 +160,7 @@ async def main() -> None:
     await asyncio.wait({streaming, listening}, return_when=asyncio.FIRST_COMPLETED)
     stopping.set()
     await streaming
-    _say({"final": generator.sample()})
+    tell_driver({"final": generator.sample()})
 
 
 if __name__ == "__main__":

@@ -11,15 +11,14 @@ from typing import Any, Final
 
 import psutil
 
+from benchmarks.child_process import ChildProcess, child_process
 from benchmarks.machine import source_root
 from benchmarks.streaming.generator import Plan
 from group_protocol.pairing import parse_pairing_string
 from master_api.admin_socket import ask_master
 
 _START_S: Final = 90.0
-_END_S: Final = 60.0
 MIB: Final = 2**20
-_LINE_MAX_BYTES: Final = 4 * MIB
 
 
 def cpu_of(processes: list[psutil.Process]) -> float:
@@ -64,53 +63,48 @@ class ShippedMaster:
 @asynccontextmanager
 async def shipped_master(folder: Path, settings: Mapping[str, object]) -> AsyncIterator[ShippedMaster]:
     """``vgroup master init`` and ``run`` in an empty folder: embedded chain, store on the disk, these settings."""
-    vgroup = (sys.executable, "-m", "vgroup")
     making = await asyncio.create_subprocess_exec(
-        *vgroup, "master", "init", "--plain-key", "--data-dir", str(folder), cwd=source_root(), **_SILENT
+        *(sys.executable, "-m", "vgroup", "master", "init", "--plain-key", "--data-dir", str(folder)),
+        cwd=source_root(),
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
     )
     if await making.wait():
         raise RuntimeError("vgroup master init failed")
     lines = [f"{name} = {json.dumps(value)}" for name, value in settings.items()]
     (folder / "master.toml").write_text("\n".join(lines) + "\n", "utf-8")
-    process = await asyncio.create_subprocess_exec(
-        *(*vgroup, "master", "run", "--port", "0", "--data-dir", str(folder), "--log-level", "ERROR"),
-        cwd=source_root(),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=None,
-    )
-    try:
+    running = ("vgroup", "master", "run", "--port", "0", "--data-dir", str(folder), "--log-level", "ERROR")
+    async with child_process(*running, stdin=False) as child:
         async with asyncio.timeout(_START_S):
-            ready = await _hear(process)
+            ready = await child.hear()
         socket = Path(ready["admin_socket"])
-        master = ShippedMaster(ready["port"], ready["master"].removeprefix("0x"), socket, psutil.Process(process.pid))
+        master = ShippedMaster(ready["port"], ready["master"].removeprefix("0x"), socket, psutil.Process(child.pid))
         await master.ask("group.create", name="ward 3")
         yield master
-    finally:
-        await _end(process)
 
 
 class LoadProcess:
     """A generator of load; see :mod:`benchmarks.streaming.generator`."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
+    def __init__(self, child: ChildProcess) -> None:
+        self._child = child
 
     async def wait_for_joins(self) -> int:
         """How many devices have joined."""
-        return int((await _hear(self._process))["joined"])
+        return int((await self._child.hear())["joined"])
 
     async def go(self) -> None:
         """Begin to stream."""
-        await _say(self._process, "go")
+        await self._child.say("go")
 
     async def next_sample(self) -> dict[str, Any]:
         """The next of one a second."""
-        return await _hear(self._process)
+        return await self._child.hear()
 
     async def stop(self) -> dict[str, Any]:
         """Everything in flight is acknowledged, then the last sample."""
-        await _say(self._process, "stop")
-        while "final" not in (line := await _hear(self._process)):
+        await self._child.say("stop")
+        while "final" not in (line := await self._child.hear()):
             pass
         final: dict[str, Any] = line["final"]
         return final
@@ -119,47 +113,6 @@ class LoadProcess:
 @asynccontextmanager
 async def load_process(plan: Plan) -> AsyncIterator[LoadProcess]:
     """Start one; it joins its devices at once."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "benchmarks.streaming.generator"),
-        cwd=source_root(),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        limit=_LINE_MAX_BYTES,
-    )
-    try:
-        await _say(process, json.dumps(asdict(plan)))
-        yield LoadProcess(process)
-    finally:
-        await _end(process)
-
-
-_SILENT: Final[dict[str, Any]] = {"stdout": asyncio.subprocess.DEVNULL, "stderr": asyncio.subprocess.DEVNULL}
-
-
-async def _say(process: asyncio.subprocess.Process, line: str) -> None:
-    if process.stdin is None:
-        raise RuntimeError("the process has no stdin")
-    process.stdin.write(line.encode() + b"\n")
-    await process.stdin.drain()
-
-
-async def _hear(process: asyncio.subprocess.Process) -> dict[str, Any]:
-    if process.stdout is None:
-        raise RuntimeError("the process has no stdout")
-    line = await process.stdout.readline()
-    if not line:
-        raise RuntimeError("a process of the benchmark ended")
-    answer: dict[str, Any] = json.loads(line)
-    return answer
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    if process.stdin is not None:
-        process.stdin.close()
-    elif process.returncode is None:
-        process.terminate()
-    try:
-        await asyncio.wait_for(process.wait(), _END_S)
-    except TimeoutError:
-        process.kill()
-        await process.wait()
+    async with child_process("benchmarks.streaming.generator") as child:
+        await child.say(json.dumps(asdict(plan)))
+        yield LoadProcess(child)
