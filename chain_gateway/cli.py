@@ -20,6 +20,7 @@ from chain_gateway.composition import (
 )
 from chain_gateway.config import GATEWAY_FOLDER, GatewayConfig
 from chain_gateway.network.cli import Directory, add_network_commands, network_directory, show_network_status
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import ConfigurationError
 from group_protocol.membership import ObjectState
 
@@ -85,7 +86,11 @@ def _default_data_dir() -> Path:
 
 async def _fetch_status(config: GatewayConfig) -> _Facts:
     if config.url is None and not await asyncio.to_thread((config.directory / EMBEDDED_DIRECTORY).exists):
-        raise ConfigurationError(f"there is no chain in {config.directory} yet", remedy="Run `vgroup chain deploy`.")
+        raise ConfigurationError(
+            f"there is no chain in {config.directory} yet",
+            remedy="Run `vgroup chain deploy`.",
+            code=ErrorCode.CONTRACT_NOT_DEPLOYED,
+        )
     async with open_connection(config, time.time) as connection:
         facts = await _fetch_chain_facts(connection)
         deployment = known_deployment(config)

@@ -27,6 +27,7 @@ from chain_gateway.relayer_pool import RelayerPool
 from chain_gateway.replica import EventReplica
 from chain_gateway.sender import TransactionSender
 from contracts import load_artifact
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import ConfigurationError, RegistryUnavailable
 from group_protocol.limits import ASSOCIATION_BATCH_MAX
 from group_protocol.ports import RegistryIdentity
@@ -141,6 +142,7 @@ async def deploy(config: GatewayConfig, now_unix_s: Now) -> tuple[Deployment, in
         raise ConfigurationError(
             f"the contract stands at 0x{known.identity.contract.hex()} already",
             remedy=f"To begin anew, with no group, move {config.directory / DEPLOYMENT_FILE} away.",
+            code=ErrorCode.CONTRACT_DEPLOYED_ALREADY,
         )
     async with open_connection(config, now_unix_s) as connection:
         return await _deploy(config, connection)
@@ -157,6 +159,7 @@ def require_same_chain(deployment: Deployment, connection: Connection) -> Deploy
         raise ConfigurationError(
             f"the contract stands on chain {deployment.identity.chain_id}, and this is chain {connection.chain_id}",
             remedy="Name the chain that it was deployed on, or use another data folder.",
+            code=ErrorCode.WRONG_CHAIN,
         )
     return deployment
 
@@ -180,7 +183,9 @@ async def open_connection(
             node, accounts, chain_id = await _open_by_url(config, stack, may_be_away=may_be_away)
         if config.chain_id not in (None, chain_id):
             raise ConfigurationError(
-                f"the chain has id {chain_id}, not {config.chain_id}", remedy="Correct the chain id or the URL."
+                f"the chain has id {chain_id}, not {config.chain_id}",
+                remedy="Correct the chain id or the URL.",
+                code=ErrorCode.WRONG_CHAIN,
             )
         journal = await TransactionJournal.open(config.directory / JOURNAL_FILE)
         stack.push_async_callback(journal.close)
@@ -231,7 +236,7 @@ async def _open_by_url(
     accounts = await asyncio.to_thread(lambda: [read_relayer(path) for path in key_files])
     choice = await open_node_choice(config, stack, may_be_away=may_be_away)
     if choice.mark is None:
-        raise RegistryUnavailable("no node of the chain answers")
+        raise RegistryUnavailable("no node of the chain answers", code=ErrorCode.WRONG_CHAIN)
     return ChainNode(choice), accounts, choice.mark.chain_id
 
 
@@ -243,7 +248,9 @@ async def _find_deployment(config: GatewayConfig, connection: Connection, *, dep
         return require_same_chain(known, connection)
     if not deploy_if_missing:
         raise ConfigurationError(
-            "no contract is deployed yet", remedy="Run `vgroup chain deploy`, or name the contract's address."
+            "no contract is deployed yet",
+            remedy="Run `vgroup chain deploy`, or name the contract's address.",
+            code=ErrorCode.CONTRACT_NOT_DEPLOYED,
         )
     deployment, _ = await _deploy(config, connection)
     return deployment

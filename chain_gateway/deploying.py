@@ -6,6 +6,7 @@ from chain_gateway.node import ChainNode
 from chain_gateway.relayer_pool import RelayerPool
 from chain_gateway.sender import TransactionSender
 from contracts import ContractArtifact
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import RegistryInconsistent
 from group_protocol.ports import RegistryIdentity
 
@@ -27,6 +28,7 @@ async def deploy_contract(
         raise RegistryInconsistent(
             f"the deployment was reverted in block {receipt.block_number}",
             remedy="The chain may be older than the contract's EVM version, or allow less gas in a block.",
+            code=ErrorCode.TRANSACTION_REFUSED,
         )
     identity = RegistryIdentity(await node.fetch_chain_id(), receipt.contract)
     await check_contract(node, artifact, identity)

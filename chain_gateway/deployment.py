@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import ConfigurationError, DecodingError
 from group_protocol.identifiers import Address, parse_address
 from group_protocol.ports import RegistryIdentity
@@ -50,6 +51,7 @@ def read_deployment(path: Path) -> Deployment | None:
         raise ConfigurationError(
             f"{path} does not name a contract: {exc}",
             remedy='It holds {"chain_id": …, "contract": "0x…", "block_number": …}. Restore it, or deploy anew.',
+            code=ErrorCode.CHAIN_FILE_DAMAGED,
         ) from exc
     return Deployment(RegistryIdentity(chain_id, address), block_number)
 

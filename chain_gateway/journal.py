@@ -14,6 +14,7 @@ from pathlib import Path
 
 from chain_gateway.fees import Fees
 from group_protocol.crypto.keccak import keccak256
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import ConfigurationError, RegistryUnavailable
 from group_protocol.identifiers import Address
 
@@ -177,6 +178,7 @@ class TransactionJournal:
         return RegistryUnavailable(
             f"the journal of transactions {self._path} cannot be read or written: {cause}",
             remedy="Check the disk; nothing is sent that is not noted there first.",
+            code=ErrorCode.CHAIN_FOLDER_UNWRITABLE,
         )
 
 
@@ -192,6 +194,7 @@ def _connect(path: Path) -> sqlite3.Connection:
         raise ConfigurationError(
             f"{path} is damaged or no journal of transactions that this version can read: {exc}",
             remedy="Move the file away. What it held may have been sent or not; the chain tells.",
+            code=ErrorCode.JOURNAL_DAMAGED,
         ) from exc
     return connection
 
@@ -204,7 +207,7 @@ def _prepare(connection: sqlite3.Connection) -> None:
     (application_id,) = connection.execute("PRAGMA application_id").fetchone()
     (found_format,) = connection.execute("PRAGMA user_version").fetchone()
     if (application_id, found_format) != (APPLICATION_ID, _FORMAT):
-        raise ConfigurationError("another program's file, or a later version's")
+        raise ConfigurationError("another program's file, or a later version's", code=ErrorCode.JOURNAL_DAMAGED)
 
 
 def _write(connection: sqlite3.Connection, jobs: list[_Job]) -> None:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import RegistryUnavailable
 from group_protocol.identifiers import ADDRESS_BYTES, HASH_BYTES, Address
 
@@ -18,6 +19,8 @@ _TOPICS_MAX = 4
 
 class UnusableAnswer(RegistryUnavailable):
     """The node answered, but not in the form that the specification gives."""
+
+    default_code = ErrorCode.CHAIN_CONTRADICTS
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from chain_gateway.endpoint import LONGEST_PENALTY_S, ChainMark, Endpoint, Parse
 from chain_gateway.errors import NodeError
 from chain_gateway.node_answers import parse_block, parse_quantity
 from chain_gateway.translate import node_border
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import ConfigurationError, RegistryUnavailable
 from group_protocol.ports import NodeReport
 
@@ -109,7 +110,9 @@ class NodeChoice:
         others = [endpoint for endpoint in self._endpoints if endpoint.standing is Standing.OTHER_CHAIN]
         if others:
             raise ConfigurationError(
-                f"{others[0].name} is a node {others[0].why}", remedy="Correct the chain's URL, or use the right chain."
+                f"{others[0].name} is a node {others[0].why}",
+                remedy="Correct the chain's URL, or use the right chain.",
+                code=ErrorCode.WRONG_CHAIN,
             )
         raise self._nobody()
 

@@ -13,6 +13,7 @@ from chain_gateway.config import GatewayConfig
 from chain_gateway.endpoint import ChainMark, Endpoint, public_name
 from chain_gateway.node_choice import NodeChoice
 from chain_gateway.node_provider import NodeProvider
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import ConfigurationError, RegistryUnavailable
 from system_ports.private_files import replace_private_file
 
@@ -50,7 +51,9 @@ def require_urls(config: GatewayConfig) -> None:
     for url in (config.url or "", *config.further_urls):
         if urlsplit(url).scheme not in ("http", "https"):
             raise ConfigurationError(
-                "the chain's URL is no http or https URL", remedy="For instance http://127.0.0.1:8545"
+                "the chain's URL is no http or https URL",
+                remedy="For instance http://127.0.0.1:8545",
+                code=ErrorCode.SETTING_WRONG,
             )
 
 
@@ -75,7 +78,9 @@ def _read_mark(path: Path) -> ChainMark | None:
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as exc:
         raise ConfigurationError(
-            f"{path} does not name a chain: {exc}", remedy="Move it away; the chain is asked again."
+            f"{path} does not name a chain: {exc}",
+            remedy="Move it away; the chain is asked again.",
+            code=ErrorCode.CHAIN_FILE_DAMAGED,
         ) from exc
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import ConfigurationError
 from system_ports.private_files import mode_open_to_others
 
@@ -22,9 +23,15 @@ def read_relayer(path: Path) -> LocalAccount:
         mode = mode_open_to_others(path)
         text = path.read_text("ascii").strip()
     except (OSError, UnicodeDecodeError) as exc:
-        raise ConfigurationError(f"the relayer's key file {path} cannot be read: {exc}", remedy=_KEY_REMEDY) from exc
+        raise ConfigurationError(
+            f"the relayer's key file {path} cannot be read: {exc}", remedy=_KEY_REMEDY, code=ErrorCode.KEY_FILE_DAMAGED
+        ) from exc
     if mode is not None:
-        raise ConfigurationError(f"{path} has mode {mode:04o}: others can reach the key", remedy=f"chmod 600 {path}")
+        raise ConfigurationError(
+            f"{path} has mode {mode:04o}: others can reach the key",
+            remedy=f"chmod 600 {path}",
+            code=ErrorCode.FILE_OPEN_TO_OTHERS,
+        )
     try:
         secret = bytes.fromhex(text.removeprefix("0x"))
         if len(secret) != _SECRET_BYTES:
@@ -32,5 +39,7 @@ def read_relayer(path: Path) -> LocalAccount:
         account: LocalAccount = Account.from_key(secret)
     except ValueError:
         # The cause would show what the file holds.
-        raise ConfigurationError(f"{path} does not hold a private key", remedy=_KEY_REMEDY) from None
+        raise ConfigurationError(
+            f"{path} does not hold a private key", remedy=_KEY_REMEDY, code=ErrorCode.KEY_FILE_DAMAGED
+        ) from None
     return account

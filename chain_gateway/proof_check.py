@@ -27,6 +27,7 @@ from chain_gateway.node import ChainNode
 from chain_gateway.node_provider import NodeProvider
 from chain_gateway.replica import EventReplica
 from contracts import load_artifact
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import ConfigurationError, VerificationError
 from group_protocol.identifiers import Address
 from group_protocol.membership import Anchored, Associated, ChainEvent, GroupCreated, Revoked, Rotated, first_anchors
@@ -166,6 +167,7 @@ def _copy_chain(named: Path, folder: Path) -> None:
         raise ConfigurationError(
             f"{named} is neither a URL nor the folder of an embedded chain",
             remedy="Give the URL of a node's JSON-RPC, or the master's data folder (a copy of it will do).",
+            code=ErrorCode.CHAIN_SOURCE_WRONG,
         )
     copy = folder / CHAIN_FILE
     try:
@@ -173,6 +175,8 @@ def _copy_chain(named: Path, folder: Path) -> None:
             original.backup(target)
     except sqlite3.Error as exc:
         raise ConfigurationError(
-            f"{source} cannot be read: {exc}", remedy="Copy the folder and name the copy."
+            f"{source} cannot be read: {exc}",
+            remedy="Copy the folder and name the copy.",
+            code=ErrorCode.CHAIN_SOURCE_WRONG,
         ) from exc
     copy.chmod(0o600)

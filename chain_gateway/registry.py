@@ -21,6 +21,7 @@ from chain_gateway.relayer_pool import RelayerPool
 from chain_gateway.replica import EventReplica
 from chain_gateway.wish import Wish
 from contracts import ContractArtifact
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import ContractRefusal, RegistryInconsistent, RegistryUnavailable, VirtualGroupError
 from group_protocol.identifiers import Address, GroupId, ObjectId
 from group_protocol.membership import (
@@ -260,6 +261,7 @@ class Web3Registry(GroupRegistry):
         return RegistryUnavailable(
             f"{act.function} was reverted in block {receipt.block_number} for a reason that is gone",
             remedy="Try again.",
+            code=ErrorCode.TRANSACTION_REFUSED,
         )
 
     async def _call(self, calldata: bytes, *, block: int | None = None) -> bytes:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from chain_gateway.errors import CannotPay
 from chain_gateway.node_answers import RawReceipt
 from chain_gateway.sender import TransactionSender
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import ConfigurationError, RegistryUnavailable
 from group_protocol.identifiers import Address
 
@@ -32,7 +33,9 @@ class RelayerPool:
         addresses = [sender.address for sender in senders]
         if len(set(addresses)) != len(addresses):
             raise ConfigurationError(
-                "a relayer's account is named twice", remedy="Give each relayer key file an account of its own."
+                "a relayer's account is named twice",
+                remedy="Give each relayer key file an account of its own.",
+                code=ErrorCode.SETTING_WRONG,
             )
         self._senders = tuple(senders)
         self._busy: Counter[Address] = Counter()

@@ -28,6 +28,7 @@ from chain_gateway.events import EventDecoder
 from chain_gateway.node_answers import Block, RawLog
 from chain_gateway.replica_store import Position, ReplicaStore
 from chain_gateway.subscriptions import EventFeed, Subscription
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import RegistryInconsistent, RegistryUnavailable
 from group_protocol.identifiers import HASH_BYTES
 from group_protocol.membership import (
@@ -381,6 +382,7 @@ class EventReplica:
             raise RegistryUnavailable(
                 f"the event replica {self._path} cannot be read or written: {exc}",
                 remedy="Check the disk; the file may be removed, it is read from the chain again.",
+                code=ErrorCode.CHAIN_FOLDER_UNWRITABLE,
             ) from exc
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from chain_gateway.contract_abi import WORD_BYTES
 from chain_gateway.node_answers import RawLog
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import ConfigurationError
 from group_protocol.identifiers import Address
 from group_protocol.ports import RegistryIdentity
@@ -69,6 +70,7 @@ class ReplicaStore:
             raise ConfigurationError(
                 f"{path} is damaged or no event replica: {exc}",
                 remedy="Remove the file: it is read from the chain again.",
+                code=ErrorCode.REPLICA_DAMAGED,
             ) from exc
         return store
 
@@ -151,6 +153,7 @@ class ReplicaStore:
             raise ConfigurationError(
                 f"{path} is no event replica that this version can read",
                 remedy="Move the file away: the replica is read from the chain again.",
+                code=ErrorCode.REPLICA_DAMAGED,
             )
         expected = (self._identity.chain_id, bytes(self._identity.contract))
         if self._connection.execute("SELECT chain_id, contract FROM identity").fetchone() != expected:

@@ -32,6 +32,7 @@ from chain_gateway.journal import Attempt, Call, TransactionJournal
 from chain_gateway.node import ChainNode
 from chain_gateway.node_answers import Block, RawReceipt
 from chain_gateway.relayer import RelayerAccount
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import RegistryUnavailable, VirtualGroupError
 from group_protocol.identifiers import Address
 
@@ -46,6 +47,8 @@ _logger = logging.getLogger(__name__)
 
 class _Unsendable(RegistryUnavailable):
     """No node takes the call, however often it is signed anew."""
+
+    default_code = ErrorCode.TRANSACTION_REFUSED
 
 
 class TransactionSender:
@@ -113,6 +116,7 @@ class TransactionSender:
                 f"the transaction is not final after {self._times.receipt_timeout_s:g} s; it may still land",
                 remedy="Check that the chain makes blocks. The transaction is kept and seen through;"
                 " asking for the same again joins it.",
+                code=ErrorCode.TRANSACTION_NOT_FINAL,
             ) from exc
 
     def is_sending(self, to: Address | None, calldata: bytes) -> bool:

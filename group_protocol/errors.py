@@ -3,44 +3,32 @@
 Two questions decide where an error belongs, as in h11: *whose fault is it* (ours, or the peer's), and *who may know
 about it*. A
 peer that is not proven learns nothing but the uniform refusal (``docs/protocol.md`` §2); a proven one learns a
-:class:`Reason`; the log and the operator learn the whole message.
+:class:`Reason`; the log and the operator learn the whole message, and the code of its page in ``docs/errors/``.
 """
 
-from enum import IntEnum
+from typing import ClassVar
 
+from group_protocol.error_codes import CODE_OF_REASON, ErrorCode
+from group_protocol.reasons import Reason
 
-class Reason(IntEnum):
-    """Why something was refused, as a u16 inside sealed answers (``docs/protocol.md`` §9)."""
-
-    NONE = 0
-    DEADLINE_PASSED = 1
-    BAD_SIGNATURE = 2
-    OBJECT_ID_IN_USE = 3
-    OBJECT_REVOKED = 4
-    ADDRESS_IN_USE = 5
-    UNKNOWN_GROUP = 6
-    GROUP_ID_IN_USE = 7
-    TOKEN_REFUSED = 8
-    UNKNOWN_OBJECT = 9
-    UNKNOWN_RECEIVER = 10
-    NOT_IN_GROUP = 11
-    STALE_EPOCH = 12
-    SEQ_NOT_RISING = 13
-    ZERO_ADDRESS = 14
-    NOT_A_SLAVE = 15
-    BAD_RANGE = 16
-    CHAIN_UNAVAILABLE = 32
-    INTERNAL = 33
-    MALFORMED = 34
-    EVIDENCE_REQUIRED = 35
-    EQUIVOCATION = 36
-    NOT_A_MEMBER = 37
-    TOO_LARGE = 38
-    SHUTTING_DOWN = 39
-    REPLACED = 40
-    SESSION_EXPIRED = 41
-    STORE_UNAVAILABLE = 42
-    QUEUE_FULL = 43
+__all__ = [
+    "BusyError",
+    "ConfigurationError",
+    "ContractRefusal",
+    "DecodingError",
+    "LocalProtocolError",
+    "PairingError",
+    "Reason",
+    "RefusedError",
+    "RegistryInconsistent",
+    "RegistryUnavailable",
+    "RemoteProtocolError",
+    "ReplayError",
+    "StoreError",
+    "UnexpectedMessageError",
+    "VerificationError",
+    "VirtualGroupError",
+]
 
 
 class VirtualGroupError(Exception):
@@ -48,11 +36,19 @@ class VirtualGroupError(Exception):
 
     Attributes:
         remedy: One sentence for the user: what to do next. Empty where there is nothing to do.
+        code: The name of its page; the class's own, where the place that raises it does not say more.
     """
 
-    def __init__(self, message: str, *, remedy: str = "") -> None:
+    default_code: ClassVar[ErrorCode] = ErrorCode.PROGRAM_MISTAKE
+
+    def __init__(self, message: str, *, remedy: str = "", code: ErrorCode | None = None) -> None:
         super().__init__(message)
         self.remedy = remedy
+        self.code = code or self.default_code
+
+    def as_fields(self) -> dict[str, str]:
+        """For a log entry."""
+        return {"error": str(self), "code": self.code, "remedy": self.remedy}
 
 
 class LocalProtocolError(VirtualGroupError):
@@ -61,6 +57,8 @@ class LocalProtocolError(VirtualGroupError):
 
 class RemoteProtocolError(VirtualGroupError):
     """The peer sent what the protocol does not allow. The peer is shown the uniform refusal only."""
+
+    default_code = ErrorCode.PEER_NOT_UNDERSTOOD
 
 
 class DecodingError(RemoteProtocolError):
@@ -74,9 +72,13 @@ class UnexpectedMessageError(RemoteProtocolError):
 class VerificationError(RemoteProtocolError):
     """A signature, MAC, seal, proof or cookie does not verify."""
 
+    default_code = ErrorCode.PEER_NOT_PROVEN
+
 
 class PairingError(RemoteProtocolError):
     """The pairing code is unknown, used up, expired or locked."""
+
+    default_code = ErrorCode.PAIRING_CODE_REFUSED
 
 
 class ReplayError(RemoteProtocolError):
@@ -90,6 +92,8 @@ class BusyError(RemoteProtocolError):
         retry_after_s: Whole seconds after which trying again makes sense.
     """
 
+    default_code = ErrorCode.BUSY
+
     def __init__(self, message: str, *, retry_after_s: int = 1) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
@@ -102,8 +106,9 @@ class RefusedError(VirtualGroupError):
         reason: The code as it stands in ``docs/protocol.md`` §9.
     """
 
-    def __init__(self, reason: Reason, message: str = "", *, remedy: str = "") -> None:
-        super().__init__(message or reason.name.lower().replace("_", " "), remedy=remedy)
+    def __init__(self, reason: Reason, message: str = "", *, remedy: str = "", code: ErrorCode | None = None) -> None:
+        text = message or reason.name.lower().replace("_", " ")
+        super().__init__(text, remedy=remedy, code=code or CODE_OF_REASON[reason])
         self.reason = reason
 
 
@@ -114,14 +119,22 @@ class ContractRefusal(RefusedError):
 class RegistryUnavailable(VirtualGroupError):
     """The chain or the gateway cannot be reached or gives no usable answer now. Trying again may help."""
 
+    default_code = ErrorCode.CHAIN_UNREACHABLE
+
 
 class RegistryInconsistent(VirtualGroupError):
     """The gateway or node contradicts itself or the chain's rules, say by a receipt without its event."""
+
+    default_code = ErrorCode.CHAIN_CONTRADICTS
 
 
 class StoreError(VirtualGroupError):
     """The record store cannot keep what it was given; nothing of it is acknowledged."""
 
+    default_code = ErrorCode.STORE_FAILED
+
 
 class ConfigurationError(VirtualGroupError):
     """A setting, key file or argument is missing or wrong: the user's to mend."""
+
+    default_code = ErrorCode.ARGUMENT_WRONG

@@ -9,6 +9,7 @@ from typing import Final
 
 from group_protocol.crypto.kdf import hmac_sha256, sha256
 from group_protocol.encoding import lp
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import ConfigurationError, LocalProtocolError
 from group_protocol.identifiers import ADDRESS_BYTES, Address
 from group_protocol.limits import PAIRING_CODE_BYTES
@@ -69,12 +70,20 @@ def parse_pairing_string(text: str) -> PairingString:
     """
     compact = text.strip().lower()
     if not compact:
-        raise ConfigurationError("The pairing string is empty.", remedy=_COPY_AGAIN)
+        raise ConfigurationError(
+            "The pairing string is empty.", remedy=_COPY_AGAIN, code=ErrorCode.PAIRING_STRING_WRONG
+        )
     if not compact.startswith(_PREFIX):
-        raise ConfigurationError(f"A pairing string begins with {_PREFIX!r}.", remedy=_COPY_AGAIN)
+        raise ConfigurationError(
+            f"A pairing string begins with {_PREFIX!r}.", remedy=_COPY_AGAIN, code=ErrorCode.PAIRING_STRING_WRONG
+        )
     encoded, at, endpoint = compact.removeprefix(_PREFIX).partition("@")
     if not at:
-        raise ConfigurationError("The pairing string has no '@' before the master's host.", remedy=_COPY_AGAIN)
+        raise ConfigurationError(
+            "The pairing string has no '@' before the master's host.",
+            remedy=_COPY_AGAIN,
+            code=ErrorCode.PAIRING_STRING_WRONG,
+        )
     master, code = _parse_body(encoded)
     host, port = _parse_endpoint(endpoint)
     return PairingString(master, code, host, port)
@@ -99,19 +108,27 @@ def _parse_body(encoded: str) -> tuple[Address, bytes]:
         raise ConfigurationError(
             "The pairing string holds a character that never occurs in one: it is written in a-z and 2-7.",
             remedy=_COPY_AGAIN,
+            code=ErrorCode.PAIRING_STRING_WRONG,
         )
     if len(encoded) != _BODY_CHARACTERS:
         raise ConfigurationError(
             f"The pairing string has {len(encoded)} characters between {_PREFIX!r} and '@', not {_BODY_CHARACTERS}.",
             remedy=_COPY_AGAIN,
+            code=ErrorCode.PAIRING_STRING_WRONG,
         )
     try:
         body = base64.b32decode(encoded.upper())
     except binascii.Error as exc:
-        raise ConfigurationError("The pairing string is not base32.", remedy=_COPY_AGAIN) from exc
+        raise ConfigurationError(
+            "The pairing string is not base32.", remedy=_COPY_AGAIN, code=ErrorCode.PAIRING_STRING_WRONG
+        ) from exc
     master, code = body[:ADDRESS_BYTES], body[ADDRESS_BYTES : ADDRESS_BYTES + PAIRING_CODE_BYTES]
     if body[ADDRESS_BYTES + PAIRING_CODE_BYTES :] != _check(master, code):
-        raise ConfigurationError("A character of the pairing string was mistyped: its check fails.", remedy=_COPY_AGAIN)
+        raise ConfigurationError(
+            "A character of the pairing string was mistyped: its check fails.",
+            remedy=_COPY_AGAIN,
+            code=ErrorCode.PAIRING_STRING_WRONG,
+        )
     return Address(master), code
 
 
@@ -120,7 +137,9 @@ def _parse_endpoint(endpoint: str) -> tuple[str, int]:
         host, bracket, rest = endpoint[1:].partition("]")
         if not bracket or not _is_ipv6(host):
             raise ConfigurationError(
-                "The host in brackets is no IPv6 address.", remedy="Write it like [2001:db8::1]:3000."
+                "The host in brackets is no IPv6 address.",
+                remedy="Write it like [2001:db8::1]:3000.",
+                code=ErrorCode.PAIRING_STRING_WRONG,
             )
     else:
         host, colon, rest = endpoint.partition(":")
@@ -129,6 +148,7 @@ def _parse_endpoint(endpoint: str) -> tuple[str, int]:
             raise ConfigurationError(
                 "The host after '@' is no name or IP address.",
                 remedy="Write a host name, an IPv4 address, or an IPv6 address in brackets, like [2001:db8::1]:3000.",
+                code=ErrorCode.PAIRING_STRING_WRONG,
             )
     return host, _parse_port(rest)
 
@@ -141,6 +161,7 @@ def _parse_port(text: str) -> int:
         raise ConfigurationError(
             "The port is no number from 1 to 65535.",
             remedy=f"Write host:{DEFAULT_PORT}; an IPv6 address stands in brackets, like [2001:db8::1]:{DEFAULT_PORT}.",
+            code=ErrorCode.PAIRING_STRING_WRONG,
         )
     return int(digits)
 

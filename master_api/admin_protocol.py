@@ -7,6 +7,7 @@
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
 
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import (
     ConfigurationError,
     ContractRefusal,
@@ -47,11 +48,13 @@ async def run_operation(operations: Operations, name: str, arguments: object) ->
     """
     operation = OPERATIONS.get(name)
     if operation is None:
-        raise ConfigurationError(f"there is no operation {name!r}")
+        raise ConfigurationError(f"there is no operation {name!r}", code=ErrorCode.VERSIONS_DIFFER)
     try:
         bound = inspect.signature(operation).bind(operations, **arguments)  # type: ignore[arg-type] # checked right here
     except TypeError as exc:
-        raise ConfigurationError(f"operation {name!r} does not take these arguments: {exc}") from exc
+        raise ConfigurationError(
+            f"operation {name!r} does not take these arguments: {exc}", code=ErrorCode.VERSIONS_DIFFER
+        ) from exc
     return await operation(*bound.args, **bound.kwargs)
 
 

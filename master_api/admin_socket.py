@@ -11,6 +11,7 @@ from pathlib import Path
 import aiohttp
 from aiohttp import web
 
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import ConfigurationError, RegistryUnavailable, VirtualGroupError
 from master_api.admin_protocol import error_from_json, error_to_json, run_operation
 from master_api.descriptions import JsonObject
@@ -50,7 +51,7 @@ async def _listen(runner: web.AppRunner, path: Path, short_path: str) -> None:
         await web.UnixSite(runner, short_path).start()
         await asyncio.to_thread(path.chmod, PRIVATE_FILE_MODE)
     except OSError as exc:
-        raise ConfigurationError(f"cannot listen on {path}: {exc.strerror}") from exc
+        raise ConfigurationError(f"cannot listen on {path}: {exc.strerror}", code=ErrorCode.FILE_UNUSABLE) from exc
 
 
 class _Handler:
@@ -62,12 +63,16 @@ class _Handler:
         try:
             result = await run_operation(self._operations, name, await request.json())
         except json.JSONDecodeError as exc:
-            return _answer_error(ConfigurationError(f"arguments are no JSON: {exc}"))
+            return _answer_error(ConfigurationError(f"arguments are no JSON: {exc}", code=ErrorCode.VERSIONS_DIFFER))
         except VirtualGroupError as exc:
             return _answer_error(exc)
         except Exception as exc:  # noqa: BLE001 - the operator hears of our mistake, and the master goes on
             _log.exception("operation failed", extra={"fields": {"operation": name}})
-            return _answer_error(VirtualGroupError(f"the master failed: {exc!r}", remedy="See the master's log."))
+            return _answer_error(
+                VirtualGroupError(
+                    f"the master failed: {exc!r}", remedy="See the master's log.", code=ErrorCode.PROGRAM_MISTAKE
+                )
+            )
         return web.json_response({"result": result})
 
 
@@ -102,7 +107,9 @@ async def ask_master(path: Path, name: str, arguments: Mapping[str, object]) -> 
         except aiohttp.ClientConnectorError:
             return None
         except (aiohttp.ClientError, TimeoutError, ValueError) as exc:
-            raise RegistryUnavailable(f"the master at {path} did not answer: {exc}") from exc
+            raise RegistryUnavailable(
+                f"the master at {path} did not answer: {exc}", code=ErrorCode.SERVICE_SILENT
+            ) from exc
     if "error" in answer:
         raise error_from_json(answer["error"])
     result: JsonObject = answer["result"]

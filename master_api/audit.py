@@ -24,6 +24,7 @@ from sqlalchemy import Connection, delete, insert, select
 from group_protocol.crypto.kdf import derive, hmac_sha256, is_equal, sha256
 from group_protocol.crypto.keys import PrivateKey
 from group_protocol.encoding import lp, u64
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import ConfigurationError, VirtualGroupError
 from group_protocol.identifiers import HASH_BYTES
 from group_protocol.ports import Clock
@@ -68,6 +69,8 @@ class AuditBroken(VirtualGroupError):
         number: The first entry that does not.
     """
 
+    default_code = ErrorCode.AUDIT_BROKEN
+
     def __init__(self, number: int, message: str) -> None:
         super().__init__(f"audit entry {number}: {message}")
         self.number = number
@@ -108,9 +111,13 @@ class AuditHead:
         try:
             head = cls(int(number), bytes.fromhex(entry_hash))
         except ValueError as exc:
-            raise ConfigurationError(f"{text!r} is no head of an audit log", remedy="Write number:hash.") from exc
+            raise ConfigurationError(
+                f"{text!r} is no head of an audit log", remedy="Write number:hash.", code=ErrorCode.ARGUMENT_WRONG
+            ) from exc
         if head.number < 0 or len(head.entry_hash) != HASH_BYTES:
-            raise ConfigurationError(f"{text!r} is no head of an audit log", remedy="Write number:hash.")
+            raise ConfigurationError(
+                f"{text!r} is no head of an audit log", remedy="Write number:hash.", code=ErrorCode.ARGUMENT_WRONG
+            )
         return head
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import ConfigurationError
 from system_ports.private_files import PRIVATE_FILE_MODE
 
@@ -27,6 +28,7 @@ def locked_folder(data_dir: Path) -> Iterator[None]:
             raise ConfigurationError(
                 f"another vgroup process works in {data_dir}",
                 remedy="If it is a master that is starting or stopping, try again in a moment.",
+                code=ErrorCode.FOLDER_IN_USE,
             ) from exc
         yield
     finally:

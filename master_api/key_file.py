@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from group_protocol.crypto.keys import PrivateKey
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import ConfigurationError
 from group_protocol.ports import Random
 from master_api.private_files import refuse_if_readable_by_others, write_private_file
@@ -43,7 +44,11 @@ def find_passphrase(environment: Mapping[str, str], file: str, ask: AskPassphras
     else:
         passphrase = ask()
     if not passphrase:
-        raise ConfigurationError("the passphrase is empty", remedy=f"Set {PASSPHRASE_VARIABLE} or passphrase_file.")
+        raise ConfigurationError(
+            "the passphrase is empty",
+            remedy=f"Set {PASSPHRASE_VARIABLE} or passphrase_file.",
+            code=ErrorCode.PASSPHRASE_MISSING,
+        )
     return passphrase
 
 
@@ -86,7 +91,11 @@ def read_key(data_dir: Path, passphrase: AskPassphrase) -> PrivateKey:
     """
     keystore, plain = data_dir / KEYSTORE_NAME, data_dir / PLAIN_KEY_NAME
     if keystore.exists() and plain.exists():
-        raise ConfigurationError(f"{data_dir} holds two keys", remedy=f"Move {KEYSTORE_NAME} or {PLAIN_KEY_NAME} away.")
+        raise ConfigurationError(
+            f"{data_dir} holds two keys",
+            remedy=f"Move {KEYSTORE_NAME} or {PLAIN_KEY_NAME} away.",
+            code=ErrorCode.KEY_FILE_AMBIGUOUS,
+        )
     if keystore.exists():
         refuse_if_readable_by_others(keystore)
         return _open_keystore(keystore, passphrase())
@@ -95,7 +104,9 @@ def read_key(data_dir: Path, passphrase: AskPassphrase) -> PrivateKey:
         return _parse_plain_key(plain)
     if credential := find_credential(KEY_CREDENTIAL):
         return _parse_plain_key(credential)
-    raise ConfigurationError(f"{data_dir} holds no master key", remedy="Run: vgroup master init")
+    raise ConfigurationError(
+        f"{data_dir} holds no master key", remedy="Run: vgroup master init", code=ErrorCode.NO_MASTER_HERE
+    )
 
 
 def _open_keystore(path: Path, passphrase: str) -> PrivateKey:
@@ -104,17 +115,19 @@ def _open_keystore(path: Path, passphrase: str) -> PrivateKey:
     try:
         keystore = json.loads(path.read_text("ascii"))
     except (OSError, ValueError) as exc:
-        raise ConfigurationError(f"the key store {path} is damaged") from exc
+        raise ConfigurationError(f"the key store {path} is damaged", code=ErrorCode.KEY_FILE_DAMAGED) from exc
     try:
         return PrivateKey.from_secret(bytes(Account.decrypt(keystore, passphrase)))
     except ValueError as exc:
-        raise ConfigurationError(f"the passphrase does not open {path}") from exc
+        raise ConfigurationError(f"the passphrase does not open {path}", code=ErrorCode.PASSPHRASE_WRONG) from exc
     except (KeyError, TypeError, NotImplementedError, ConfigurationError) as exc:
-        raise ConfigurationError(f"the key store {path} is damaged") from exc
+        raise ConfigurationError(f"the key store {path} is damaged", code=ErrorCode.KEY_FILE_DAMAGED) from exc
 
 
 def _parse_plain_key(path: Path) -> PrivateKey:
     try:
         return PrivateKey.from_secret(bytes.fromhex(path.read_text("ascii").strip()))
     except (OSError, ValueError, ConfigurationError) as exc:
-        raise ConfigurationError(f"the key file {path} is damaged: it should hold 64 hex digits") from exc
+        raise ConfigurationError(
+            f"the key file {path} is damaged: it should hold 64 hex digits", code=ErrorCode.KEY_FILE_DAMAGED
+        ) from exc

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 
 from sqlalchemy import Connection
 
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import Reason, RefusedError, RegistryInconsistent, RegistryUnavailable
 from group_protocol.identifiers import HASH_BYTES, GroupId, derive_object_id
 from group_protocol.membership import ChainPosition, ObjectState
@@ -66,7 +67,10 @@ class Operations(RecordOperations):
         _require_name(name)
         if context.group.formed is not None:
             raise RefusedError(
-                Reason.GROUP_ID_IN_USE, "this master has its group already", remedy="See: vgroup group show"
+                Reason.GROUP_ID_IN_USE,
+                "this master has its group already",
+                remedy="See: vgroup group show",
+                code=ErrorCode.GROUP_EXISTS,
             )
         identity = await context.registry.fetch_identity()
         gid, position = await self._find_or_create(identity)
@@ -98,7 +102,10 @@ class Operations(RecordOperations):
         """The group, and how many devices it has."""
         if self._context.group.formed is None:
             raise RefusedError(
-                Reason.UNKNOWN_GROUP, "this master has no group yet", remedy="Run: vgroup group create NAME"
+                Reason.UNKNOWN_GROUP,
+                "this master has no group yet",
+                remedy="Run: vgroup group create NAME",
+                code=ErrorCode.NO_GROUP,
             )
         return self._describe_group()
 
@@ -119,7 +126,10 @@ class Operations(RecordOperations):
         """
         if not 1 <= count <= INVITATIONS_MAX:
             raise RefusedError(
-                Reason.BAD_RANGE, f"the count has to be 1 to {INVITATIONS_MAX}", remedy="Invite in several lots."
+                Reason.BAD_RANGE,
+                f"the count has to be 1 to {INVITATIONS_MAX}",
+                remedy="Invite in several lots.",
+                code=ErrorCode.ARGUMENT_WRONG,
             )
         names = numbered_names(name, count)
         return {"invitations": await self._invite(names, lifetime_s, host, port)}
@@ -278,10 +288,18 @@ def _select(devices: list[DeviceRow], wanted: str) -> DeviceRow:
         device for device in devices if device.name == wanted
     ]
     if not found:
-        raise RefusedError(Reason.UNKNOWN_OBJECT, f"no device {wanted!r}", remedy="See: vgroup device list")
+        raise RefusedError(
+            Reason.UNKNOWN_OBJECT,
+            f"no device {wanted!r}",
+            remedy="See: vgroup device list",
+            code=ErrorCode.NO_SUCH_DEVICE,
+        )
     if len(found) > 1:
         raise RefusedError(
-            Reason.UNKNOWN_OBJECT, f"{len(found)} devices have the name {wanted!r}", remedy="Give the whole oid."
+            Reason.UNKNOWN_OBJECT,
+            f"{len(found)} devices have the name {wanted!r}",
+            remedy="Give the whole oid.",
+            code=ErrorCode.NO_SUCH_DEVICE,
         )
     return found[0]
 
@@ -292,4 +310,5 @@ def _require_name(name: str) -> None:
             Reason.BAD_RANGE,
             f"a name has 1 to {GROUP_NAME_MAX_CHARACTERS} printable characters",
             remedy="Choose another.",
+            code=ErrorCode.ARGUMENT_WRONG,
         )

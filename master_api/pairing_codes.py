@@ -8,6 +8,7 @@ cannot pair a device.
 from group_protocol.crypto.aead import Aead, SealingKey
 from group_protocol.crypto.kdf import derive
 from group_protocol.crypto.keys import PrivateKey
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import StoreError, VerificationError
 
 
@@ -25,7 +26,9 @@ def open_code(key: PrivateKey, code_id: bytes, sealed_code: bytes) -> bytes:
     try:
         return _sealing_key(key, code_id).open(0, code_id, sealed_code)
     except VerificationError as exc:
-        raise StoreError("an invitation in the store was not made with this master's key") from exc
+        raise StoreError(
+            "an invitation in the store was not made with this master's key", code=ErrorCode.KEY_FILE_AMBIGUOUS
+        ) from exc
 
 
 def _sealing_key(key: PrivateKey, code_id: bytes) -> SealingKey:

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import ConfigurationError
 from system_ports.private_files import PRIVATE_FILE_MODE, mode_open_to_others, replace_private_file
 
@@ -22,6 +23,7 @@ def ensure_private_folder(folder: Path) -> None:
         raise ConfigurationError(
             f"the folder {folder} cannot be used: {exc.strerror}",
             remedy="Choose another with --data-dir, or mend its owner and mode.",
+            code=ErrorCode.FILE_UNUSABLE,
         ) from exc
 
 
@@ -31,7 +33,9 @@ def ensure_private_file(path: Path) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, PRIVATE_FILE_MODE))
         path.chmod(PRIVATE_FILE_MODE)
     except OSError as exc:
-        raise ConfigurationError(f"the file {path} cannot be used: {exc.strerror}") from exc
+        raise ConfigurationError(
+            f"the file {path} cannot be used: {exc.strerror}", code=ErrorCode.FILE_UNUSABLE
+        ) from exc
 
 
 def refuse_if_readable_by_others(path: Path) -> None:
@@ -43,10 +47,14 @@ def refuse_if_readable_by_others(path: Path) -> None:
     try:
         mode = mode_open_to_others(path)
     except OSError as exc:
-        raise ConfigurationError(f"the file {path} cannot be read: {exc.strerror}") from exc
+        raise ConfigurationError(
+            f"the file {path} cannot be read: {exc.strerror}", code=ErrorCode.FILE_UNUSABLE
+        ) from exc
     if mode is not None:
         raise ConfigurationError(
-            f"the file {path} has mode {mode:04o}: others may read it", remedy=f"Run: chmod 600 {path}"
+            f"the file {path} has mode {mode:04o}: others may read it",
+            remedy=f"Run: chmod 600 {path}",
+            code=ErrorCode.FILE_OPEN_TO_OTHERS,
         )
 
 
@@ -57,8 +65,12 @@ def write_private_file(path: Path, content: bytes) -> None:
         ConfigurationError: It exists already, or cannot be written.
     """
     if path.exists():
-        raise ConfigurationError(f"the file {path} exists already", remedy="Move it away first to replace it.")
+        raise ConfigurationError(
+            f"the file {path} exists already", remedy="Move it away first to replace it.", code=ErrorCode.FILE_EXISTS
+        )
     try:
         replace_private_file(path, content)
     except OSError as exc:
-        raise ConfigurationError(f"the file {path} cannot be written: {exc.strerror}") from exc
+        raise ConfigurationError(
+            f"the file {path} cannot be written: {exc.strerror}", code=ErrorCode.FILE_UNUSABLE
+        ) from exc

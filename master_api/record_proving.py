@@ -4,6 +4,7 @@ from sqlalchemy import Connection, select
 from sqlalchemy.sql.elements import ColumnElement
 
 from group_protocol.anchored_records import AnchoredRecord
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import ConfigurationError, Reason, RefusedError
 from group_protocol.identifiers import OBJECT_ID_BYTES, ObjectId
 from group_protocol.merkle import compute_path, compute_root
@@ -27,7 +28,10 @@ def make_record_proof(connection: Connection, group: FormedGroup, wanted: str) -
     anchor = fetch_anchor_of(connection, number)
     if anchor is None or anchor.transaction_hash is None or anchor.block_number is None:
         raise RefusedError(
-            Reason.EVIDENCE_REQUIRED, f"record {number} is not anchored yet", remedy="Run: vgroup records anchor"
+            Reason.EVIDENCE_REQUIRED,
+            f"record {number} is not anchored yet",
+            remedy="Run: vgroup records anchor",
+            code=ErrorCode.RECORD_NOT_ANCHORED,
         )
     leaves = _leaves_of(connection, group, anchor)
     hashes = [leaf.leaf_hash for leaf in leaves]
@@ -37,6 +41,7 @@ def make_record_proof(connection: Connection, group: FormedGroup, wanted: str) -
             Reason.EQUIVOCATION,
             f"record {number} is not the one that was anchored",
             remedy="Run: vgroup records verify",
+            code=ErrorCode.RECORD_ALTERED,
         )
     return RecordProof(
         chain_id=group.row.chain_id,
@@ -58,7 +63,12 @@ def _find(connection: Connection, wanted: str) -> tuple[int, bytes]:
     table = schema.records
     row = connection.execute(select(table.c.number, table.c.payload).where(_named(wanted))).one_or_none()
     if row is None:
-        raise RefusedError(Reason.UNKNOWN_OBJECT, f"there is no record {wanted}", remedy="See: vgroup records export")
+        raise RefusedError(
+            Reason.UNKNOWN_OBJECT,
+            f"there is no record {wanted}",
+            remedy="See: vgroup records export",
+            code=ErrorCode.NO_SUCH_RECORD,
+        )
     return row.number, row.payload
 
 
@@ -73,7 +83,11 @@ def _named(wanted: str) -> ColumnElement[bool]:
             return (table.c.oid == ObjectId(raw)) & (table.c.seq == _natural(seq))
     except ValueError:
         pass
-    raise ConfigurationError(f"{wanted!r} names no record", remedy="Give its number, or OID/SEQ with the whole oid.")
+    raise ConfigurationError(
+        f"{wanted!r} names no record",
+        remedy="Give its number, or OID/SEQ with the whole oid.",
+        code=ErrorCode.ARGUMENT_WRONG,
+    )
 
 
 def _natural(text: str) -> int:
@@ -95,7 +109,9 @@ def _leaves_of(connection: Connection, group: FormedGroup, anchor: AnchorRow) ->
 
 
 def _not_as_anchored(message: str) -> RefusedError:
-    return RefusedError(Reason.EQUIVOCATION, message, remedy="Run: vgroup records verify")
+    return RefusedError(
+        Reason.EQUIVOCATION, message, remedy="Run: vgroup records verify", code=ErrorCode.RECORD_ALTERED
+    )
 
 
 def _find_checkpoint(connection: Connection, record: AnchoredRecord) -> CheckpointProof:
@@ -114,6 +130,7 @@ def _find_checkpoint(connection: Connection, record: AnchoredRecord) -> Checkpoi
             Reason.EVIDENCE_REQUIRED,
             f"no checkpoint covers record {record.number} yet",
             remedy="Wait for the device's next checkpoint.",
+            code=ErrorCode.RECORD_NOT_ANCHORED,
         )
     checkpoint = CheckpointRow(*row).to_item()
     period = connection.execute(

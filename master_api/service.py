@@ -6,6 +6,7 @@ import logging
 from aiohttp import web
 from sqlalchemy import Connection
 
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import (
     ConfigurationError,
     Reason,
@@ -109,6 +110,7 @@ class MasterService:
             raise ConfigurationError(
                 f"cannot listen on {config.host}:{config.port}: {exc.strerror}",
                 remedy="Choose another --port, or stop what listens there.",
+                code=ErrorCode.PORT_IN_USE,
             ) from exc
         self._runner = runner
         self._tasks.append(asyncio.create_task(self._keep_house(), name="housekeeping"))
@@ -167,6 +169,7 @@ class MasterService:
                 f"the group of this store is on chain {row.chain_id}, contract 0x{row.contract.hex()};"
                 f" the gateway stands for chain {identity.chain_id}, contract 0x{identity.contract.hex()}",
                 remedy="Set chain and contract as they were, or use another --data-dir.",
+                code=ErrorCode.WRONG_CHAIN,
             )
 
     async def _check_contract_later(self, row: GroupRow) -> None:

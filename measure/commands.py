@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import ConfigurationError
 from master_api.config_sources import load_config as load_master_config
 from master_api.store.store import Store
@@ -126,7 +127,11 @@ def collect_runs(data_dir: Path | None, out: Path) -> None:
     finally:
         store.close()
     if not arrived:
-        raise ConfigurationError("no device has sent results", remedy="Run vgroup measure agent on each device.")
+        raise ConfigurationError(
+            "no device has sent results",
+            remedy="Run vgroup measure agent on each device.",
+            code=ErrorCode.MEASUREMENT_FILE_WRONG,
+        )
     make_folder(out)
     console, _ = make_consoles()
     for one in arrived:
@@ -161,7 +166,11 @@ def compare_runs(first_path: Path, second_path: Path, out: Path | None) -> None:
 def require_experiment(results: Results, experiment: str, path: Path) -> Results:
     """Refuse another experiment's results. Raises ConfigurationError."""
     if results.experiment != experiment:
-        raise ConfigurationError(f"{path} holds {results.experiment}, not {experiment}", remedy="Name another file.")
+        raise ConfigurationError(
+            f"{path} holds {results.experiment}, not {experiment}",
+            remedy="Name another file.",
+            code=ErrorCode.MEASUREMENT_FILE_WRONG,
+        )
     return results
 
 
@@ -189,6 +198,7 @@ def _figure8(bench: Bench, settings: Figure8Settings, others: Sequence[Results])
         raise ConfigurationError(
             "this machine has no source of power figures, so there is nothing to draw",
             remedy="See: vgroup measure probes. A model needs --busy-core-w and --busy-core-source.",
+            code=ErrorCode.NO_POWER_PROBE,
         )
     results = run_figure8(bench.machine, bench.checks, bench.probe, bench.missing, settings, bench.progress)
     plots = {"figure8": draw_figure8([results])}

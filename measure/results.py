@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import ConfigurationError
 from measure.idle import IdleCheck
 from measure.machine import Machine
@@ -89,7 +90,9 @@ def read_results(path: Path) -> Results:
         return results_from_json(fields)
     except (OSError, ValueError, KeyError, TypeError) as exc:
         raise ConfigurationError(
-            f"{path} holds no results of vgroup measure: {exc}", remedy="Name a JSON file that it wrote."
+            f"{path} holds no results of vgroup measure: {exc}",
+            remedy="Name a JSON file that it wrote.",
+            code=ErrorCode.MEASUREMENT_FILE_WRONG,
         ) from exc
 
 

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import StoreError
 from group_protocol.identifiers import ObjectId
 from group_protocol.limits import RECORD_SEQ_LIMIT
@@ -155,7 +156,9 @@ class Buffer:
         seq = self._next_seq
         if seq >= RECORD_SEQ_LIMIT:
             raise BufferFullError(
-                "the device has used up its record numbers", remedy="Rotate to a new device identity."
+                "the device has used up its record numbers",
+                remedy="Rotate to a new device identity.",
+                code=ErrorCode.RECORD_NUMBERS_USED_UP,
             )
         self._next_seq = seq + 1
         record = BufferedRecord(seq, receiver, payload, readings, self.held_now_s())

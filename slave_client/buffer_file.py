@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from group_protocol.crypto.aead import TAG_BYTES
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import StoreError
 from group_protocol.ports import Random
 from slave_client.buffered_record import (
@@ -43,6 +44,8 @@ CREATE TABLE counter (name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
 
 class BufferDamagedError(StoreError):
     """The file is no buffer of ours any more."""
+
+    default_code = ErrorCode.BUFFER_DAMAGED
 
 
 @dataclass(frozen=True, slots=True)
@@ -427,7 +430,11 @@ def _touch_private(path: Path) -> None:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         path.chmod(0o600)
     except OSError as exc:
-        raise StoreError(f"cannot open {path}: {exc.strerror}", remedy="Free some space or mend the medium.") from exc
+        raise StoreError(
+            f"cannot open {path}: {exc.strerror}",
+            remedy="Free some space or mend the medium.",
+            code=ErrorCode.DISK_REFUSES,
+        ) from exc
 
 
 def _translate(error: Exception, path: Path) -> StoreError:
@@ -437,4 +444,5 @@ def _translate(error: Exception, path: Path) -> StoreError:
     return StoreError(
         f"{path} cannot be used: {error}",
         remedy="Free some space or mend the medium; records wait in memory meanwhile.",
+        code=ErrorCode.DISK_REFUSES,
     )

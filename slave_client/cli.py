@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import ConfigurationError
 from group_protocol.exit_codes import ExitCode
 from slave_client.config import SensorConfig, SlaveConfig, load_config
@@ -180,7 +181,9 @@ def sensors_command(*, as_json: _AsJson = False) -> None:
 def _with_speed(config: SlaveConfig, speed: float) -> SlaveConfig:
     """Every recording at this speed."""
     if not speed > 0:
-        raise ConfigurationError(f"--speed {speed} is not above zero", remedy="Say 10 for ten times as fast.")
+        raise ConfigurationError(
+            f"--speed {speed} is not above zero", remedy="Say 10 for ten times as fast.", code=ErrorCode.ARGUMENT_WRONG
+        )
     sensors = tuple(
         replace(sensor, options={**sensor.options, "speed": str(speed)}) if sensor.kind == "replay" else sensor
         for sensor in config.sensors

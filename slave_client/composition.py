@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import BusyError, ConfigurationError, RegistryUnavailable
 from group_protocol.pairing import PairingString, parse_pairing_string
 from group_protocol.ports import Clock, Random
@@ -240,6 +241,7 @@ def _take_pairing(store: KeyStore, pairing: PairingString, random: Random) -> _D
         raise ConfigurationError(
             f"this device belongs to another master (0x{state.master.hex()})",
             remedy="Use another --state-dir for another group.",
+            code=ErrorCode.PAIRED_ELSEWHERE,
         )
     keys = store.load_keys()
     if keys is None:
@@ -259,7 +261,9 @@ def _load_device(store: KeyStore) -> _Device:
     state, keys = store.load_state(), store.load_keys()
     if state is None or keys is None:
         raise ConfigurationError(
-            "this device has not been paired", remedy="Run vgroup slave join with the string from vgroup device invite."
+            "this device has not been paired",
+            remedy="Run vgroup slave join with the string from vgroup device invite.",
+            code=ErrorCode.NOT_PAIRED,
         )
     return _Device(store, keys, state)
 
@@ -287,6 +291,7 @@ def _make_handlers(config: SlaveConfig, clock: Clock) -> list[Handler]:
         raise ConfigurationError(
             "messages from other slaves come over the stream alone",
             remedy="Use via = stream, or take the handlers out.",
+            code=ErrorCode.SETTING_WRONG,
         )
     return [make_handler(handler.kind, handler.options, clock) for handler in config.handlers]
 
@@ -295,7 +300,9 @@ async def _make_sensors(config: SlaveConfig, clock: Clock, *, may_be_none: bool)
     """The sensors; none is enough for a device that stays to receive messages, or that has handlers for them."""
     if not config.sensors and not config.handlers and not may_be_none:
         raise ConfigurationError(
-            "no sensor is configured", remedy="Name one, for example --sensor psutil; see vgroup slave sensors."
+            "no sensor is configured",
+            remedy="Name one, for example --sensor psutil; see vgroup slave sensors.",
+            code=ErrorCode.SENSOR_NOT_NAMED,
         )
     sensors = [make_sensor(sensor.kind, sensor.options, clock) for sensor in config.sensors]
     for sensor in sensors:

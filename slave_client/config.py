@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import ConfigurationError
 from group_protocol.identifiers import ObjectId
 from group_protocol.limits import READINGS_MAX
@@ -121,7 +122,7 @@ def load_config(
     environment = os.environ if environment is None else environment
     folder = (state_dir or default_state_dir(environment)).absolute()
     if config_file is not None and not config_file.exists():
-        raise ConfigurationError(f"there is no {config_file}", remedy="Check --config.")
+        raise ConfigurationError(f"there is no {config_file}", remedy="Check --config.", code=ErrorCode.SETTING_WRONG)
     path = config_file or default_config_file(folder, environment)
     given = {name: value for name, value in options.items() if value is not None}
     config, problems = _read(folder, path, environment, given)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import ConfigurationError, DecodingError
 from group_protocol.identifiers import ObjectId, parse_object_id
 from system_ports.settings import Source
@@ -58,7 +59,9 @@ def read_contacts(value: object) -> tuple[tuple[str, ObjectId], ...]:
     except (TypeError, ValueError, DecodingError):
         pass
     raise ConfigurationError(
-        "[contacts] holds name = oid (32 hex digits)", remedy='Write: [contacts], and below it bed_2 = "…" for each.'
+        "[contacts] holds name = oid (32 hex digits)",
+        remedy='Write: [contacts], and below it bed_2 = "…" for each.',
+        code=ErrorCode.SETTING_WRONG,
     )
 
 
@@ -67,6 +70,7 @@ def _read_tables(value: object, table: str, example: str) -> list[tuple[str, Map
         raise ConfigurationError(
             f"each {table} is a [[{table}]] table with a kind",
             remedy=f'Write: [[{table}]], and below it kind = "{example}".',
+            code=ErrorCode.SETTING_WRONG,
         )
     return [
         (str(item["kind"]), {name: _as_text(option) for name, option in item.items() if name != "kind"})

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import ConfigurationError, Reason, RefusedError, StoreError, VirtualGroupError
 from group_protocol.identifiers import ObjectId, parse_object_id
 from group_protocol.limits import PAYLOAD_MAX_BYTES
@@ -65,7 +66,9 @@ async def control_socket(folder: Path, send: Send) -> AsyncIterator[None]:
             server = await asyncio.start_unix_server(_Answering(send).answer, path, limit=_LINE_MAX_BYTES)
             (folder / SOCKET_NAME).chmod(PRIVATE_FILE_MODE)
         except OSError as exc:
-            raise ConfigurationError(f"cannot listen on {folder / SOCKET_NAME}: {exc.strerror}") from exc
+            raise ConfigurationError(
+                f"cannot listen on {folder / SOCKET_NAME}: {exc.strerror}", code=ErrorCode.FILE_UNUSABLE
+            ) from exc
         try:
             yield
         finally:
@@ -92,7 +95,9 @@ async def ask_running_slave(folder: Path, wish: Wish) -> Sent | None:
             async with asyncio.timeout(wish.wait_s + _ANSWER_TIMEOUT_S):
                 answer = json.loads(await reader.readline())
         except (OSError, TimeoutError, ValueError) as exc:
-            raise StoreError("the running slave did not answer", remedy="See: vgroup slave status") from exc
+            raise StoreError(
+                "the running slave did not answer", remedy="See: vgroup slave status", code=ErrorCode.SERVICE_SILENT
+            ) from exc
         finally:
             writer.close()
     if "error" in answer:

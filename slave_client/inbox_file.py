@@ -14,6 +14,7 @@ from typing import Final
 from group_protocol.crypto.aead import Aead, SealingKey
 from group_protocol.crypto.kdf import derive
 from group_protocol.encoding import u64
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import DecodingError, StoreError, VerificationError
 from group_protocol.identifiers import ObjectId
 from group_protocol.peer_messages import Delivery, decode_delivery, encode_delivery
@@ -37,6 +38,8 @@ INSERT INTO counter VALUES ('handled', 0), ('dropped', 0);
 
 class InboxDamagedError(StoreError):
     """The file is no inbox of ours any more."""
+
+    default_code = ErrorCode.BUFFER_DAMAGED
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,4 +216,8 @@ def _touch_private(path: Path) -> None:
     try:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE_MODE))
     except OSError as exc:
-        raise StoreError(f"cannot make {path}: {exc.strerror}", remedy="Free some space or mend the medium.") from exc
+        raise StoreError(
+            f"cannot make {path}: {exc.strerror}",
+            remedy="Free some space or mend the medium.",
+            code=ErrorCode.DISK_REFUSES,
+        ) from exc

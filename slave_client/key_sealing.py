@@ -12,6 +12,7 @@ from typing import Final
 
 from group_protocol.crypto.aead import Aead, SealingKey
 from group_protocol.crypto.kdf import derive, hkdf_extract
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import VerificationError
 from group_protocol.ports import Random
 from slave_client.errors import KeyStoreError
@@ -67,6 +68,7 @@ def find_sealer(random: Random, environment: Mapping[str, str] | None = None) ->
         raise KeyStoreError(
             f"the secret of the key store has under {_SECRET_MIN_CHARACTERS} characters",
             remedy="Make one: head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \\n'",
+            code=ErrorCode.DEVICE_KEY_SEALED,
         )
     return KeySealer(secret.encode(), random)
 
@@ -81,15 +83,21 @@ def open_fields(sealer: KeySealer | None, path: Path, fields: dict[str, object])
     if "sealed" not in fields:
         return fields
     if sealer is None:
-        raise KeyStoreError(f"{path} is sealed, and its secret is not at hand", remedy=_REMEDY)
+        raise KeyStoreError(
+            f"{path} is sealed, and its secret is not at hand", remedy=_REMEDY, code=ErrorCode.DEVICE_KEY_SEALED
+        )
     try:
         return sealer.open(path.name, fields)
     except VerificationError as exc:
-        raise KeyStoreError(f"{path} was sealed with another secret", remedy=_REMEDY) from exc
+        raise KeyStoreError(
+            f"{path} was sealed with another secret", remedy=_REMEDY, code=ErrorCode.DEVICE_KEY_SEALED
+        ) from exc
 
 
 def _read(path: Path) -> str:
     try:
         return path.read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError) as exc:
-        raise KeyStoreError(f"the credential {path.name} cannot be read: {exc}", remedy=_REMEDY) from exc
+        raise KeyStoreError(
+            f"the credential {path.name} cannot be read: {exc}", remedy=_REMEDY, code=ErrorCode.DEVICE_KEY_SEALED
+        ) from exc

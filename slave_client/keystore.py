@@ -14,6 +14,7 @@ import json
 from dataclasses import dataclass, field
 
 from group_protocol.crypto.keys import PrivateKey
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import ConfigurationError, DecodingError
 from group_protocol.ports import Random
 from slave_client.device_state import DeviceState
@@ -78,7 +79,11 @@ class KeyStore:
     def make_keys(self, random: Random) -> DeviceKeys:
         """Draw new keys and store them. Raises KeyStoreError if the device has keys already."""
         if self.load_keys() is not None:
-            raise KeyStoreError("the device has a key already", remedy="Use another --state-dir for another device.")
+            raise KeyStoreError(
+                "the device has a key already",
+                remedy="Use another --state-dir for another device.",
+                code=ErrorCode.PAIRED_ELSEWHERE,
+            )
         keys = DeviceKeys(_draw_signing_key(random), random.token_bytes(_SECRET_BYTES))
         self._store_keys(keys)
         return keys
@@ -152,6 +157,7 @@ class KeyStore:
             raise KeyStoreError(
                 f"{self._directory.path / name} comes from another version of this program",
                 remedy="Use that version, or pair anew.",
+                code=ErrorCode.WRITTEN_BY_NEWER,
             )
         try:
             return open_fields(self._sealer, self._directory.path / name, fields)

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import ConfigurationError, DecodingError, LocalProtocolError, RemoteProtocolError
 from group_protocol.identifiers import ObjectId, parse_object_id
 from group_protocol.limits import PAYLOAD_MAX_BYTES
@@ -39,6 +40,7 @@ def find_receiver(config: SlaveConfig, wanted: str) -> ObjectId:
         raise ConfigurationError(
             f"{wanted!r} is neither an oid (32 hex digits) nor a contact",
             remedy="Add it to [contacts] in slave.toml; `vgroup device list` on the master shows the oids.",
+            code=ErrorCode.NO_SUCH_DEVICE,
         ) from exc
 
 
@@ -54,15 +56,21 @@ def make_wish(
 ) -> Wish:
     """A message of one reading: a text, or a number. Raises ConfigurationError."""
     if (text is None) is (value is None):
-        raise ConfigurationError("a message is either a text or a --value", remedy="Give one of the two.")
+        raise ConfigurationError(
+            "a message is either a text or a --value", remedy="Give one of the two.", code=ErrorCode.ARGUMENT_WRONG
+        )
     said: str | float = text if text is not None else float(value or 0.0)
     reading = Reading(name or ("message" if text is not None else "value"), time.time(), said, unit)
     try:
         payload = encode_readings([reading])
     except LocalProtocolError as exc:
-        raise ConfigurationError(f"this cannot be sent: {exc}", remedy="Shorten it, or mend --name.") from exc
+        raise ConfigurationError(
+            f"this cannot be sent: {exc}", remedy="Shorten it, or mend --name.", code=ErrorCode.MESSAGE_TOO_LARGE
+        ) from exc
     if len(payload) > PAYLOAD_MAX_BYTES:
-        raise ConfigurationError(f"the message has {len(payload)} bytes", remedy="Shorten it.")
+        raise ConfigurationError(
+            f"the message has {len(payload)} bytes", remedy="Shorten it.", code=ErrorCode.MESSAGE_TOO_LARGE
+        )
     return Wish(find_receiver(config, to), payload, 1, wait_s)
 
 
@@ -85,7 +93,9 @@ def read_inbox(state_dir: Path, *, after: int, follow: bool, show: Callable[[Rec
     directory.check()
     keys = KeyStore(directory, find_sealer(SystemRandom())).load_keys()
     if keys is None:
-        raise ConfigurationError("this device has not been paired", remedy="Run vgroup slave join STRING.")
+        raise ConfigurationError(
+            "this device has not been paired", remedy="Run vgroup slave join STRING.", code=ErrorCode.NOT_PAIRED
+        )
     path = state_dir / INBOX_FILE
     while not path.exists():
         if not follow:

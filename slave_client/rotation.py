@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from group_protocol.crypto.keys import PrivateKey
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import Reason, RefusedError
 from group_protocol.identifiers import Address
 from group_protocol.messages_rotation import RotationCall
@@ -74,7 +75,12 @@ class Rotation:
         if opened.key.address != old_address:
             return opened.key.address  # an earlier rotation had gone through, only its end was missing
         if opened.ticket.state is not MembershipState.ACTIVE:
-            raise RefusedError(Reason.NOT_A_MEMBER, "the device is not associated", remedy="Run vgroup slave join.")
+            raise RefusedError(
+                Reason.NOT_A_MEMBER,
+                "the device is not associated",
+                remedy="Run vgroup slave join.",
+                code=ErrorCode.NOT_A_MEMBER,
+            )
         await self._deliver_all(transport, opened)
         candidate = await asyncio.to_thread(self._store.make_candidate, self._random)
         await asyncio.to_thread(self._store.mark_asked, candidate)

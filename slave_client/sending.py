@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import Reason, RefusedError
 from group_protocol.frames import Ack
 from group_protocol.identifiers import ObjectId
@@ -81,5 +82,8 @@ def refuse_oneself(to: ObjectId, own: ObjectId | None) -> None:
     """Raise RefusedError if a message is for the device that sends it."""
     if to == own:
         raise RefusedError(
-            Reason.UNKNOWN_RECEIVER, "a device sends no messages to itself", remedy="Name another member's oid."
+            Reason.UNKNOWN_RECEIVER,
+            "a device sends no messages to itself",
+            remedy="Name another member's oid.",
+            code=ErrorCode.NO_SUCH_DEVICE,
         )

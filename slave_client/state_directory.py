@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from group_protocol.error_codes import ErrorCode
 from slave_client.errors import DeviceBusyError, KeyStoreError
 from system_ports.private_files import DRAFT_SUFFIX, mode_open_to_others, replace_private_file, sync_folder
 
@@ -40,6 +41,7 @@ class StateDirectory:
             raise KeyStoreError(
                 f"cannot make the state directory {self.path}: {exc.strerror}",
                 remedy="Choose another one with --state-dir, or make it writable for this user.",
+                code=ErrorCode.FILE_UNUSABLE,
             ) from exc
         self.check()
 
@@ -86,7 +88,9 @@ class StateDirectory:
             with path.open("rb") as file:
                 content = file.read(_FILE_MAX_BYTES + 1)
         except OSError as exc:
-            raise KeyStoreError(f"cannot read {path}: {exc.strerror}", remedy="Check the storage medium.") from exc
+            raise KeyStoreError(
+                f"cannot read {path}: {exc.strerror}", remedy="Check the storage medium.", code=ErrorCode.FILE_UNUSABLE
+            ) from exc
         if len(content) > _FILE_MAX_BYTES:
             raise KeyStoreError(f"{path} is larger than any file of ours", remedy=damage_remedy(path))
         return content
@@ -105,6 +109,7 @@ class StateDirectory:
             raise KeyStoreError(
                 f"cannot write {self.path / name}: {exc.strerror}",
                 remedy="Free some space or mend the medium; nothing was lost.",
+                code=ErrorCode.DISK_REFUSES,
             ) from exc
 
     def remove(self, name: str) -> None:
@@ -150,14 +155,20 @@ def _check_private(path: Path, *, is_directory: bool) -> None:
     try:
         status = path.stat()
     except FileNotFoundError as exc:
-        raise KeyStoreError(f"there is no {path}", remedy="Join a group first: vgroup slave join STRING.") from exc
+        raise KeyStoreError(
+            f"there is no {path}", remedy="Join a group first: vgroup slave join STRING.", code=ErrorCode.NOT_PAIRED
+        ) from exc
     if stat.S_ISDIR(status.st_mode) is not is_directory:
         raise KeyStoreError(
-            f"{path} is {'no' if is_directory else 'a'} directory", remedy="Choose another --state-dir."
+            f"{path} is {'no' if is_directory else 'a'} directory",
+            remedy="Choose another --state-dir.",
+            code=ErrorCode.FILE_UNUSABLE,
         )
     if status.st_uid != os.geteuid():
         raise KeyStoreError(
-            f"{path} belongs to another user (uid {status.st_uid})", remedy="Run as that user, or chown it to this one."
+            f"{path} belongs to another user (uid {status.st_uid})",
+            remedy="Run as that user, or chown it to this one.",
+            code=ErrorCode.FILE_UNUSABLE,
         )
     mode = mode_open_to_others(path)
     if mode is not None:
@@ -165,4 +176,5 @@ def _check_private(path: Path, *, is_directory: bool) -> None:
         raise KeyStoreError(
             f"{path} is open to other users (mode {mode:03o})",
             remedy=f"Run: chmod {wanted} '{path}'. If others may have read it, pair anew with a new --state-dir.",
+            code=ErrorCode.FILE_OPEN_TO_OTHERS,
         )

@@ -13,6 +13,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import ConfigurationError
 
 Collect = Callable[[], Awaitable[Iterable[Metric]]]
@@ -76,6 +77,7 @@ async def metrics_endpoint(listen: str, collect: Collect) -> AsyncIterator[int |
             raise ConfigurationError(
                 f"cannot listen on {listen} for metrics: {exc.strerror}",
                 remedy="Choose another address for `metrics`, or leave it empty.",
+                code=ErrorCode.PORT_IN_USE,
             ) from exc
         yield int(runner.addresses[0][1])
     finally:
@@ -87,7 +89,9 @@ def parse_listen(listen: str) -> tuple[str, int]:
     host, colon, port = listen.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
     if not colon or not host or not port.isascii() or not port.isdigit() or int(port) > 65_535:
-        raise ConfigurationError(f"metrics = {listen!r} is no HOST:PORT", remedy="For example 127.0.0.1:9465.")
+        raise ConfigurationError(
+            f"metrics = {listen!r} is no HOST:PORT", remedy="For example 127.0.0.1:9465.", code=ErrorCode.SETTING_WRONG
+        )
     return host, int(port)
 
 

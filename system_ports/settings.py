@@ -14,6 +14,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, ClassVar, Final, Protocol, TypeVar, get_type_hints
 
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import ConfigurationError
 
 SYSTEM_FOLDER: Final = Path("/etc/vgroup")
@@ -176,10 +177,12 @@ def refuse(problems: Sequence[Problem]) -> None:
         return
     first, *others = problems
     if not others:
-        raise ConfigurationError(str(first), remedy=first.remedy)
+        raise ConfigurationError(str(first), remedy=first.remedy, code=ErrorCode.SETTING_WRONG)
     lines = [f"{problem}\n    {problem.remedy}" if problem.remedy else str(problem) for problem in problems]
     raise ConfigurationError(
-        f"{len(problems)} settings are wrong:\n  " + "\n  ".join(lines), remedy="Then look again: vgroup config check"
+        f"{len(problems)} settings are wrong:\n  " + "\n  ".join(lines),
+        remedy="Then look again: vgroup config check",
+        code=ErrorCode.SETTING_WRONG,
     )
 
 

@@ -11,6 +11,7 @@ from typing import Final
 
 import typer
 
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import ConfigurationError
 
 
@@ -50,7 +51,9 @@ class CommandGroup:
             ConfigurationError: Its extra is not installed.
         """
         if missing := self.missing:
-            raise ConfigurationError(f"vgroup {self.name} needs {', '.join(missing)}", remedy=self.remedy)
+            raise ConfigurationError(
+                f"vgroup {self.name} needs {', '.join(missing)}", remedy=self.remedy, code=ErrorCode.PACKAGE_MISSING
+            )
         loaded: typer.Typer | Callable[..., None] = getattr(import_module(self.module), self.attribute)
         return loaded
 

@@ -12,6 +12,7 @@ import typer
 import chain_gateway.service.config_sources as gateway_settings
 import master_api.config_sources as master_settings
 import slave_client.config as slave_settings
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import ConfigurationError
 from group_protocol.exit_codes import ExitCode
 from system_ports.settings import SYSTEM_FOLDER, Problem
@@ -51,9 +52,11 @@ def check_command(
     problems: dict[Path, list[Problem]] = {}
     for path, name in chosen:
         if name not in TIERS:
-            raise ConfigurationError(f"--as {name} is no tier", remedy=f"Say one of: {', '.join(TIERS)}.")
+            raise ConfigurationError(
+                f"--as {name} is no tier", remedy=f"Say one of: {', '.join(TIERS)}.", code=ErrorCode.ARGUMENT_WRONG
+            )
         if not path.exists():
-            raise ConfigurationError(f"there is no {path}", remedy="Check its name.")
+            raise ConfigurationError(f"there is no {path}", remedy="Check its name.", code=ErrorCode.FILE_UNUSABLE)
         problems[path] = TIERS[name](path, os.environ)
     if as_json:
         typer.echo(json.dumps({str(path): [asdict(problem) for problem in found] for path, found in problems.items()}))
@@ -78,7 +81,9 @@ def _tier_of(path: Path) -> str:
     named = [name for name in TIERS if name in path.name.split(".")]
     if len(named) != 1:
         raise ConfigurationError(
-            f"{path} does not say by its name whose settings it holds", remedy=f"Add --as {' or --as '.join(TIERS)}."
+            f"{path} does not say by its name whose settings it holds",
+            remedy=f"Add --as {' or --as '.join(TIERS)}.",
+            code=ErrorCode.ARGUMENT_WRONG,
         )
     return named[0]
 

@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import ConfigurationError
 from group_protocol.exit_codes import ExitCode
 from system_ports.findings import Finding, Level
@@ -60,6 +61,7 @@ def _choose(data_dir: Path | None, state_dir: Path | None) -> dict[str, Coroutin
         raise ConfigurationError(
             "there is neither a master nor a device on this machine",
             remedy="Begin with vgroup master init, or vgroup slave join STRING; or name --data-dir or --state-dir.",
+            code=ErrorCode.NOTHING_HERE,
         )
     return looks
 

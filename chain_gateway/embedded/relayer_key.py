@@ -7,6 +7,7 @@ from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
 from chain_gateway.embedded.errors import ChainFileRefused
+from group_protocol.error_codes import ErrorCode
 from system_ports.private_files import mode_open_to_others, replace_private_file
 
 
@@ -20,13 +21,18 @@ def load_or_create_relayer(path: Path) -> LocalAccount:
         replace_private_file(path, f"0x{secrets.token_bytes(32).hex()}\n".encode("ascii"))
     mode = mode_open_to_others(path)
     if mode is not None:
-        raise ChainFileRefused(f"{path} has mode {mode:04o}: others can reach the key", remedy=f"chmod 600 {path}")
+        raise ChainFileRefused(
+            f"{path} has mode {mode:04o}: others can reach the key",
+            remedy=f"chmod 600 {path}",
+            code=ErrorCode.FILE_OPEN_TO_OTHERS,
+        )
     try:
         return account_of(bytes.fromhex(path.read_text("ascii").strip().removeprefix("0x")))
     except ValueError as exc:
         raise ChainFileRefused(
             f"{path} does not hold a private key",
             remedy="Restore it from a backup, or remove it: a new key relays just as well.",
+            code=ErrorCode.KEY_FILE_DAMAGED,
         ) from exc
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from eth.db.backends.base import BaseDB
 
 from chain_gateway.embedded.errors import ChainFileRefused
+from group_protocol.error_codes import ErrorCode
 
 APPLICATION_ID = 0x76_67_63_31
 """``vgc1`` in the SQLite header: this file is an embedded chain."""
@@ -171,4 +172,5 @@ def _check_origin(store: ChainStore, path: Path) -> None:
         raise ChainFileRefused(
             f"{path} has format {found}; this version reads format {FORMAT}",
             remedy="Use the version of vgroup that wrote it.",
+            code=ErrorCode.WRITTEN_BY_NEWER,
         )

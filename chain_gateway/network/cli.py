@@ -22,6 +22,7 @@ from chain_gateway.network.lifecycle import HTTP_PORT, LOOPBACK, P2P_PORT, Chain
 from chain_gateway.network.node_files import write_start_files
 from chain_gateway.network.signers import add_signer, fetch_signers, propose, remove_signer
 from chain_gateway.network.tables import health_table
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import ConfigurationError, DecodingError
 from group_protocol.exit_codes import ExitCode
 from group_protocol.identifiers import Address, parse_address
@@ -201,7 +202,9 @@ def parse_account(text: str) -> Address:
     try:
         return parse_address(bytes.fromhex(text.removeprefix("0x")))
     except (ValueError, DecodingError) as exc:
-        raise ConfigurationError(f"{text!r} is no account", remedy="It is 0x and 40 hex digits.") from exc
+        raise ConfigurationError(
+            f"{text!r} is no account", remedy="It is 0x and 40 hex digits.", code=ErrorCode.ARGUMENT_WRONG
+        ) from exc
 
 
 def next_name(layout: NetworkLayout) -> str:

@@ -12,6 +12,7 @@ from chain_gateway.remote.signing import SESSION_BYTES, sign_request
 from chain_gateway.remote.wire import Json, decode_error, dump, parse_object
 from group_protocol.crypto.keys import PrivateKey
 from group_protocol.encoding import b64decode
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import ConfigurationError, DecodingError, RegistryUnavailable, VirtualGroupError
 
 ANSWER_MAX_BYTES: Final = 8 * 1024 * 1024
@@ -110,7 +111,7 @@ class GatewayClient:
         self, method: str, path: str, body: bytes, headers: Mapping[str, str], timeout_s: float
     ) -> tuple[int, Json]:
         if self._http is None:
-            raise RegistryUnavailable("the registry is closed")
+            raise RegistryUnavailable("the registry is closed", code=ErrorCode.GATEWAY_UNREACHABLE)
         try:
             async with (
                 asyncio.timeout(timeout_s),
@@ -120,12 +121,18 @@ class GatewayClient:
             ):
                 return answer.status, parse_object(await read_bounded(answer))
         except TimeoutError as exc:
-            raise RegistryUnavailable("the gateway did not answer in time", remedy=_CHECK) from exc
+            raise RegistryUnavailable(
+                "the gateway did not answer in time", remedy=_CHECK, code=ErrorCode.GATEWAY_UNREACHABLE
+            ) from exc
         except (aiohttp.ClientError, OSError, ValueError) as exc:
             cause = type(exc).__name__
-            raise RegistryUnavailable(f"the gateway cannot be reached: {cause}", remedy=_CHECK) from exc
+            raise RegistryUnavailable(
+                f"the gateway cannot be reached: {cause}", remedy=_CHECK, code=ErrorCode.GATEWAY_UNREACHABLE
+            ) from exc
         except DecodingError as exc:
-            raise RegistryUnavailable("the gateway's answer is not of this protocol", remedy=_CHECK) from exc
+            raise RegistryUnavailable(
+                "the gateway's answer is not of this protocol", remedy=_CHECK, code=ErrorCode.GATEWAY_UNREACHABLE
+            ) from exc
 
 
 async def read_bounded(answer: aiohttp.ClientResponse) -> bytes:
@@ -145,14 +152,20 @@ def _error_of(status: int, parsed: Json) -> VirtualGroupError:
         except DecodingError:
             pass
     if status == 429:
-        return RegistryUnavailable("the gateway is busy", remedy="Try again; if that stays so, ask its operator.")
-    return RegistryUnavailable(f"the gateway refused the request (status {status})", remedy=_CHECK)
+        return RegistryUnavailable(
+            "the gateway is busy", remedy="Try again; if that stays so, ask its operator.", code=ErrorCode.BUSY
+        )
+    return RegistryUnavailable(
+        f"the gateway refused the request (status {status})", remedy=_CHECK, code=ErrorCode.GATEWAY_REFUSES
+    )
 
 
 def check_url(url: str) -> str:
     """An http or https URL without a path. Raises ConfigurationError."""
     if not url.startswith(("http://", "https://")) or url.count("/") > 2 + url.endswith("/"):
         raise ConfigurationError(
-            "the gateway's URL is no http or https URL", remedy="For instance http://10.0.0.5:3080"
+            "the gateway's URL is no http or https URL",
+            remedy="For instance http://10.0.0.5:3080",
+            code=ErrorCode.SETTING_WRONG,
         )
     return url

@@ -20,6 +20,7 @@ from chain_gateway.remote.second_node import SecondNode, VerifiedChain
 from chain_gateway.remote.wire import decode
 from chain_gateway.replica import EventReplica
 from contracts import load_artifact
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import ConfigurationError, RegistryInconsistent, RegistryUnavailable
 from group_protocol.identifiers import Address
 from group_protocol.ports import RegistryIdentity
@@ -78,7 +79,11 @@ async def open_remote_registry(config: RemoteConfig) -> AsyncIterator[RemoteRegi
     """
     for url, name in ((config.url, "gateway"), (config.verify_rpc, "verify_rpc")):
         if url is not None and urlsplit(url).scheme not in ("http", "https"):
-            raise ConfigurationError(f"{name} is no http or https URL", remedy="For instance http://10.0.0.5:3080")
+            raise ConfigurationError(
+                f"{name} is no http or https URL",
+                remedy="For instance http://10.0.0.5:3080",
+                code=ErrorCode.SETTING_WRONG,
+            )
     config.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     abi = ContractAbi.from_json(load_artifact().abi)
     async with AsyncExitStack() as stack:
@@ -138,11 +143,17 @@ def read_token(path: Path) -> str:
     try:
         mode, text = mode_open_to_others(path), path.read_text("ascii").strip()
     except (OSError, UnicodeDecodeError) as exc:
-        raise ConfigurationError(f"the token file {path} cannot be read: {exc}", remedy=_REMEDY) from exc
+        raise ConfigurationError(
+            f"the token file {path} cannot be read: {exc}", remedy=_REMEDY, code=ErrorCode.GATEWAY_TOKEN_MISSING
+        ) from exc
     if mode is not None:
-        raise ConfigurationError(f"{path} has mode {mode:04o}: others can read the token", remedy=f"chmod 600 {path}")
+        raise ConfigurationError(
+            f"{path} has mode {mode:04o}: others can read the token",
+            remedy=f"chmod 600 {path}",
+            code=ErrorCode.FILE_OPEN_TO_OTHERS,
+        )
     if len(text) < TOKEN_MIN_CHARACTERS or not text.isprintable() or " " in text:
-        raise ConfigurationError(f"{path} does not hold a token", remedy=_REMEDY)
+        raise ConfigurationError(f"{path} does not hold a token", remedy=_REMEDY, code=ErrorCode.GATEWAY_TOKEN_MISSING)
     return text
 
 
@@ -157,6 +168,7 @@ async def _ask_deployment(config: RemoteConfig, client: GatewayClient, known: De
             " which is not the one of this master",
             remedy="Check the gateway's URL. If the contract was changed on purpose, move"
             f" {config.directory / PIN_FILE} away.",
+            code=ErrorCode.WRONG_CONTRACT,
         )
     return known or Deployment(identity, config.contract_block if config.contract else block)
 

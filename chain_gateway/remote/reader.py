@@ -9,6 +9,7 @@ from typing import TypeVar
 from chain_gateway.node_answers import Block, RawLog
 from chain_gateway.remote.client import GatewayClient
 from chain_gateway.remote.wire import decode, decode_log
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import DecodingError, RegistryInconsistent, RegistryUnavailable
 from group_protocol.identifiers import Address
 from group_protocol.ports import RegistryIdentity
@@ -66,4 +67,6 @@ def understood(parse: Callable[..., _T], told: object) -> _T:
     try:
         return parse(told)
     except (DecodingError, KeyError, TypeError) as exc:
-        raise RegistryUnavailable("the gateway's answer is not of this protocol") from exc
+        raise RegistryUnavailable(
+            "the gateway's answer is not of this protocol", code=ErrorCode.GATEWAY_UNREACHABLE
+        ) from exc

@@ -21,6 +21,7 @@ from chain_gateway.remote.wire import decode, decode_receipt, encode
 from chain_gateway.replica import EventReplica
 from chain_gateway.wish import Wish
 from group_protocol.encoding import b64encode
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import LocalProtocolError, RegistryInconsistent, RegistryUnavailable
 from group_protocol.identifiers import GroupId, ObjectId
 from group_protocol.limits import ASSOCIATION_BATCH_MAX
@@ -86,6 +87,7 @@ class RemoteRegistry(GroupRegistry):
             raise RegistryInconsistent(
                 f"the gateway stands for contract 0x{identity.contract.hex()} on chain {identity.chain_id} now",
                 remedy=_REMEDY,
+                code=ErrorCode.WRONG_CONTRACT,
             )
         return identity
 
@@ -199,6 +201,7 @@ class RemoteRegistry(GroupRegistry):
             raise RegistryInconsistent(
                 f"the gateway gives a receipt for a {wish.kind.__name__} that its own chain does not hold",
                 remedy=_REMEDY,
+                code=ErrorCode.SECOND_NODE_DISAGREES,
             )
         # Where a fork put the act into another block since, that one is the truth.
         checked = Receipt(event if event in known else known[-1], receipt.gas)
@@ -212,7 +215,9 @@ class RemoteRegistry(GroupRegistry):
             raise RegistryUnavailable("the second node does not have the transaction yet", remedy="Try again.")
         is_same = raw.succeeded and raw.gas_used == receipt.gas and raw.block_hash == receipt.position.block_hash
         if not is_same or receipt.event not in self._decoder.decode_ours(raw.logs):
-            raise RegistryInconsistent("the gateway's receipt is not the second node's", remedy=_REMEDY)
+            raise RegistryInconsistent(
+                "the gateway's receipt is not the second node's", remedy=_REMEDY, code=ErrorCode.SECOND_NODE_DISAGREES
+            )
 
 
 _View = TypeVar("_View")

@@ -14,6 +14,7 @@ from chain_gateway.chain_reader import ChainReader
 from chain_gateway.node_answers import Block, RawLog, RawReceipt, parse_block, parse_bytes, parse_logs, parse_quantity
 from chain_gateway.node_answers import parse_receipt as parse_raw_receipt
 from chain_gateway.remote.client import read_bounded
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import DecodingError, RegistryInconsistent, RegistryUnavailable
 from group_protocol.identifiers import Address
 from system_ports.shallow_json import load_shallow_json
@@ -72,9 +73,13 @@ class SecondNode:
                 told = load_shallow_json(await read_bounded(answer))
         except (aiohttp.ClientError, OSError, ValueError, TimeoutError, DecodingError) as exc:
             cause = type(exc).__name__
-            raise RegistryUnavailable(f"the second node cannot be asked: {cause}", remedy=_CHECK) from exc
+            raise RegistryUnavailable(
+                f"the second node cannot be asked: {cause}", remedy=_CHECK, code=ErrorCode.SECOND_NODE_UNREACHABLE
+            ) from exc
         if not isinstance(told, dict) or "result" not in told:
-            raise RegistryUnavailable(f"the second node gives no result for {method}", remedy=_CHECK)
+            raise RegistryUnavailable(
+                f"the second node gives no result for {method}", remedy=_CHECK, code=ErrorCode.SECOND_NODE_UNREACHABLE
+            )
         return told["result"]
 
 
@@ -111,5 +116,6 @@ class VerifiedChain:
             raise RegistryInconsistent(
                 f"the gateway tells of other events in the blocks {first_block} to {last_block} than the second node",
                 remedy="One of the two lies. Ask a third node, and trust neither until you know which.",
+                code=ErrorCode.SECOND_NODE_DISAGREES,
             )
         return logs

@@ -12,6 +12,7 @@ from typing import Final
 
 from chain_gateway.remote.signing import SESSION_BYTES, RequestProof
 from group_protocol.encoding import u64
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import ConfigurationError, DecodingError, ReplayError, VerificationError
 from group_protocol.identifiers import Address, parse_address
 from group_protocol.ports import Random
@@ -116,12 +117,16 @@ def read_callers(path: Path) -> dict[Address, str]:
     callers: dict[Address, str] = {}
     try:
         if path.stat().st_mode & 0o022:
-            raise ConfigurationError(f"{path} may be written by others", remedy=f"chmod 600 {path}")
+            raise ConfigurationError(
+                f"{path} may be written by others", remedy=f"chmod 600 {path}", code=ErrorCode.FILE_OPEN_TO_OTHERS
+            )
         lines = path.read_text("utf-8").splitlines()
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError) as exc:
-        raise ConfigurationError(f"{path} cannot be read: {exc}", remedy="Mend the file or its mode.") from exc
+        raise ConfigurationError(
+            f"{path} cannot be read: {exc}", remedy="Mend the file or its mode.", code=ErrorCode.FILE_UNUSABLE
+        ) from exc
     for place, line in enumerate(lines, start=1):
         address, _, name = line.split("#", 1)[0].strip().partition(" ")
         if address:
@@ -133,9 +138,9 @@ def add_caller(path: Path, text: str, name: str) -> Address:
     """List a caller. Raises ConfigurationError: no address, a name that is none, or listed already."""
     address = _address(text, "the caller")
     if not name.isprintable() or "#" in name:
-        raise ConfigurationError("a caller's name is plain text without '#'")
+        raise ConfigurationError("a caller's name is plain text without '#'", code=ErrorCode.CALLERS_LIST)
     if address in read_callers(path):
-        raise ConfigurationError(f"0x{address.hex()} may ask already")
+        raise ConfigurationError(f"0x{address.hex()} may ask already", code=ErrorCode.CALLERS_LIST)
     before = path.read_text("utf-8") if path.exists() else _FILE_HEAD
     _write(path, f"{before.rstrip()}\n0x{address.hex()} {name}".rstrip() + "\n")
     return address
@@ -145,7 +150,7 @@ def remove_caller(path: Path, text: str) -> Address:
     """Take a caller off the list. Raises ConfigurationError if it is not there."""
     address = _address(text, "the caller")
     if address not in read_callers(path):
-        raise ConfigurationError(f"0x{address.hex()} is not on the list")
+        raise ConfigurationError(f"0x{address.hex()} is not on the list", code=ErrorCode.CALLERS_LIST)
     kept = [line for line in path.read_text("utf-8").splitlines() if not _names(line, address)]
     _write(path, "\n".join(kept) + "\n")
     return address
@@ -167,4 +172,5 @@ def _address(text: str, where: str) -> Address:
         raise ConfigurationError(
             f"{where}: {text[:60]!r} is no address",
             remedy="An address is 0x and 40 hex digits; `vgroup master init` shows it.",
+            code=ErrorCode.CALLERS_LIST,
         ) from exc

@@ -12,6 +12,7 @@ from chain_gateway.service.callers import add_caller, read_callers, remove_calle
 from chain_gateway.service.config import ServiceConfig
 from chain_gateway.service.config_sources import load_config
 from group_protocol.crypto.keys import PrivateKey
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import ConfigurationError
 from system_ports.private_files import replace_private_file
 
@@ -36,7 +37,9 @@ def init_command(*, data_dir: _DataDir = None) -> None:
         each.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = folder / RELAYER_KEY_FILE
     if path.exists():
-        raise ConfigurationError(f"{path} exists already", remedy="Move it away first to make another account.")
+        raise ConfigurationError(
+            f"{path} exists already", remedy="Move it away first to make another account.", code=ErrorCode.FILE_EXISTS
+        )
     key = PrivateKey.from_secret(secrets.token_bytes(32))
     replace_private_file(path, key.secret.hex().encode("ascii") + b"\n")
     typer.echo(f"data dir  {config.data_dir}")

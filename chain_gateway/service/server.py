@@ -15,6 +15,7 @@ from chain_gateway.service.backend import Backend, open_backend
 from chain_gateway.service.config import ServiceConfig
 from chain_gateway.service.handlers import Handlers
 from chain_gateway.service.metrics import GatewayMetrics
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import ConfigurationError
 from system_ports.clock import SystemClock
 from system_ports.edge_server import EdgeServer
@@ -40,6 +41,7 @@ async def serve(backend: Backend, config: ServiceConfig, token: str | None = Non
             raise ConfigurationError(
                 f"cannot listen on {config.host}:{config.port}: {exc.strerror}",
                 remedy="Choose another --port, or stop what listens there.",
+                code=ErrorCode.PORT_IN_USE,
             ) from exc
         yield int(runner.addresses[0][1])
     finally:

@@ -8,6 +8,7 @@ import coincurve
 
 from group_protocol.crypto.kdf import is_equal
 from group_protocol.crypto.keccak import keccak256
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import ConfigurationError, DecodingError, VerificationError
 from group_protocol.identifiers import (
     ADDRESS_BYTES,
@@ -43,7 +44,7 @@ class PrivateKey:
             ConfigurationError: Another length, zero, or not below the order of the curve.
         """
         if len(secret) != SECRET_BYTES or not 0 < int.from_bytes(secret, "big") < CURVE_ORDER:
-            raise ConfigurationError("not a secp256k1 private key of 32 bytes")
+            raise ConfigurationError("not a secp256k1 private key of 32 bytes", code=ErrorCode.KEY_FILE_DAMAGED)
         return cls(secret)
 
     @cached_property

@@ -18,6 +18,7 @@ from typing import Final
 from sqlalchemy import make_url
 
 from group_protocol.crypto.keys import PrivateKey
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import ConfigurationError
 from master_api.backups.manifest import MANIFEST_NAME, SETTINGS_PART, STORE_PART, Manifest, Part
 from master_api.backups.snapshot import copy_snapshot, snapshots
@@ -59,7 +60,9 @@ def find_sources(config: MasterConfig, gateway_folder: Path, settings_file: Path
     kind = url.get_backend_name()
     store = {STORE_PART: Path(url.database or "").absolute()} if kind == _SQLITE else {}
     if missing := [str(path) for path in store.values() if not path.is_file()]:
-        raise ConfigurationError(f"there is no store at {missing[0]}", remedy="Give the master's --data-dir.")
+        raise ConfigurationError(
+            f"there is no store at {missing[0]}", remedy="Give the master's --data-dir.", code=ErrorCode.NO_MASTER_HERE
+        )
     files = {name: config.data_dir / name for name in (KEYSTORE_NAME, PLAIN_KEY_NAME)}
     files = {name: path for name, path in files.items() if path.exists()}
     for path in files.values():
@@ -84,7 +87,9 @@ def make_backup(sources: Sources, target: Path) -> Manifest:
         StoreError: A database cannot be read, or is damaged.
     """
     if target.exists():
-        raise ConfigurationError(f"the file {target} exists already", remedy="Choose another name.")
+        raise ConfigurationError(
+            f"the file {target} exists already", remedy="Choose another name.", code=ErrorCode.FILE_EXISTS
+        )
     try:
         with tempfile.TemporaryDirectory(prefix=".vgroup-backup-", dir=target.parent) as name:
             staging = Path(name)
@@ -98,6 +103,7 @@ def make_backup(sources: Sources, target: Path) -> Manifest:
         raise ConfigurationError(
             f"the backup {target} cannot be written: {exc.strerror}",
             remedy="Give a place with room that this user may write to.",
+            code=ErrorCode.FILE_UNUSABLE,
         ) from exc
     return manifest
 
@@ -139,7 +145,7 @@ def _address_in_key_file(files: Mapping[str, Path]) -> str:
             key = PrivateKey.from_secret(bytes.fromhex(files[PLAIN_KEY_NAME].read_text("ascii").strip()))
             return "0x" + key.address.hex()
     except (ValueError, KeyError, TypeError) as exc:
-        raise ConfigurationError("the master's key file is damaged") from exc
+        raise ConfigurationError("the master's key file is damaged", code=ErrorCode.KEY_FILE_DAMAGED) from exc
     return ""
 
 

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
 from typing import Final
 
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import ConfigurationError
 
 MANIFEST_NAME: Final = "manifest.json"
@@ -66,11 +67,14 @@ def parse_manifest(text: bytes) -> Manifest:
             raise ConfigurationError(
                 f"the backup has format {found}; this program knows up to {FORMAT}",
                 remedy="Use the newer vgroup that wrote it.",
+                code=ErrorCode.WRITTEN_BY_NEWER,
             )
         parts = tuple(_parse_part(part) for part in fields.pop("parts"))
         manifest = Manifest(parts=parts, **fields)
     except (ValueError, TypeError, KeyError, AttributeError) as exc:
-        raise ConfigurationError(f"the backup is damaged: its {MANIFEST_NAME} cannot be read") from exc
+        raise ConfigurationError(
+            f"the backup is damaged: its {MANIFEST_NAME} cannot be read", code=ErrorCode.BACKUP_DAMAGED
+        ) from exc
     return manifest
 
 
@@ -80,5 +84,7 @@ def _parse_part(fields: Mapping[str, object]) -> Part:
         raise TypeError("a part has a name, a size and a hash")
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or str(path) != name or name in {"", ".", MANIFEST_NAME}:
-        raise ConfigurationError(f"the backup names {name!r}, which is no place in a master's folder")
+        raise ConfigurationError(
+            f"the backup names {name!r}, which is no place in a master's folder", code=ErrorCode.BACKUP_DAMAGED
+        )
     return Part(name, size_bytes, sha256)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import ConfigurationError
 from master_api.backups.making import measure
 from master_api.backups.manifest import MANIFEST_MAX_BYTES, MANIFEST_NAME, Manifest, Part, parse_manifest
@@ -42,7 +43,9 @@ def restore_backup(archive_file: Path, config: MasterConfig) -> Manifest:
                 _unpack(archive, manifest, staging)
             _put_in_place(staging, folder)
         except OSError as exc:
-            raise ConfigurationError(f"{folder} cannot be written: {exc.strerror}") from exc
+            raise ConfigurationError(
+                f"{folder} cannot be written: {exc.strerror}", code=ErrorCode.FILE_UNUSABLE
+            ) from exc
         finally:
             shutil.rmtree(staging, ignore_errors=True)
     return manifest
@@ -53,6 +56,7 @@ def _require_empty(folder: Path) -> None:
         raise ConfigurationError(
             f"the folder {folder} is not empty: it holds {', '.join(found[:3])}",
             remedy="Move what is there away, or choose another --data-dir. Nothing is ever overwritten.",
+            code=ErrorCode.FILE_EXISTS,
         )
 
 
@@ -62,16 +66,22 @@ def _readable(archive_file: Path) -> Iterator[tarfile.TarFile]:
         with tarfile.open(archive_file, "r:") as archive:
             yield archive
     except tarfile.TarError as exc:
-        raise ConfigurationError(f"{archive_file} is no backup, or damaged: {exc}", remedy=_DAMAGED) from exc
+        raise ConfigurationError(
+            f"{archive_file} is no backup, or damaged: {exc}", remedy=_DAMAGED, code=ErrorCode.BACKUP_DAMAGED
+        ) from exc
     except (FileNotFoundError, PermissionError, IsADirectoryError) as exc:
-        raise ConfigurationError(f"the backup {archive_file} cannot be read: {exc.strerror}") from exc
+        raise ConfigurationError(
+            f"the backup {archive_file} cannot be read: {exc.strerror}", code=ErrorCode.FILE_UNUSABLE
+        ) from exc
 
 
 def _read_manifest(archive: tarfile.TarFile) -> Manifest:
     entry = archive.next()
     file = archive.extractfile(entry) if entry is not None and entry.isreg() else None
     if entry is None or file is None or entry.name != MANIFEST_NAME or entry.size > MANIFEST_MAX_BYTES:
-        raise ConfigurationError(f"the file is no backup of a master: it does not begin with {MANIFEST_NAME}")
+        raise ConfigurationError(
+            f"the file is no backup of a master: it does not begin with {MANIFEST_NAME}", code=ErrorCode.BACKUP_DAMAGED
+        )
     return parse_manifest(file.read())
 
 
@@ -80,6 +90,7 @@ def _require_known_schema(manifest: Manifest) -> None:
         raise ConfigurationError(
             f"the backup's store has schema {manifest.schema_version}; this program knows up to {SCHEMA_VERSION}",
             remedy=f"Use vgroup {manifest.version} or newer: that version wrote it.",
+            code=ErrorCode.WRITTEN_BY_NEWER,
         )
 
 
@@ -93,7 +104,9 @@ def _unpack(archive: tarfile.TarFile, manifest: Manifest, staging: Path) -> None
             raise _damaged(part)
         _unpack_part(archive, entry, part, staging / part.name)
     if archive.next() is not None:
-        raise ConfigurationError("the backup holds more than its manifest names", remedy=_DAMAGED)
+        raise ConfigurationError(
+            "the backup holds more than its manifest names", remedy=_DAMAGED, code=ErrorCode.BACKUP_DAMAGED
+        )
 
 
 def _unpack_part(archive: tarfile.TarFile, entry: tarfile.TarInfo, part: Part, path: Path) -> None:
@@ -114,7 +127,11 @@ def _unpack_part(archive: tarfile.TarFile, entry: tarfile.TarInfo, part: Part, p
 
 
 def _damaged(part: Part) -> ConfigurationError:
-    return ConfigurationError(f"the backup is damaged: {part.name} is not as its manifest says", remedy=_DAMAGED)
+    return ConfigurationError(
+        f"the backup is damaged: {part.name} is not as its manifest says",
+        remedy=_DAMAGED,
+        code=ErrorCode.BACKUP_DAMAGED,
+    )
 
 
 def _put_in_place(staging: Path, folder: Path) -> None:

@@ -12,6 +12,7 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Final
 
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import StoreError
 from system_ports.private_files import PRIVATE_FILE_MODE
 
@@ -49,7 +50,9 @@ def copy_snapshot(name: str, snapshot: sqlite3.Connection, target: Path) -> None
         raise StoreError(f"cannot copy {name}: {exc}") from exc
     if found != "ok":
         raise StoreError(
-            f"{name} is damaged, and so would be its backup: {found}", remedy="Restore the last good backup."
+            f"{name} is damaged, and so would be its backup: {found}",
+            remedy="Restore the last good backup.",
+            code=ErrorCode.STORE_DAMAGED,
         )
 
 

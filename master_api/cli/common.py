@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import ConfigurationError
 from master_api.admin_socket import ask_master as ask_running_master
 from master_api.admin_socket import is_served
@@ -39,7 +40,9 @@ def ask_passphrase() -> str:
     """
     if not sys.stdin.isatty():
         raise ConfigurationError(
-            "the master's key needs its passphrase", remedy=f"Set {PASSPHRASE_VARIABLE} or passphrase_file."
+            "the master's key needs its passphrase",
+            remedy=f"Set {PASSPHRASE_VARIABLE} or passphrase_file.",
+            code=ErrorCode.PASSPHRASE_MISSING,
         )
     answer: str = typer.prompt("Passphrase of the master's key", hide_input=True, err=True)
     return answer

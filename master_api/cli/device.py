@@ -7,6 +7,7 @@ from typing import Annotated
 import segno
 import typer
 
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import ConfigurationError
 from master_api.cli.common import AsJson, DataDir, ask_master, make_app, print_fields, print_json, print_table
 from master_api.cli.invitations import deliver_invitations, find_lifetime_s
@@ -46,7 +47,7 @@ def invite_command(  # noqa: PLR0913 - Typer makes an option of each parameter
     lifetime_s = find_lifetime_s(lifetime, minutes)
     terms = {"lifetime_s": lifetime_s, "host": host, "port": port}
     if count is None and out is not None:
-        raise ConfigurationError("--out is for many devices", remedy="Give --count too.")
+        raise ConfigurationError("--out is for many devices", remedy="Give --count too.", code=ErrorCode.ARGUMENT_WRONG)
     if count is not None:
 
         def ask() -> list[JsonObject]:

@@ -10,6 +10,7 @@ from typing import TextIO
 
 import typer
 
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import ConfigurationError
 from master_api.cli.common import print_json
 from master_api.descriptions import JsonObject
@@ -28,11 +29,17 @@ def find_lifetime_s(lifetime: str | None, minutes: float | None) -> float | None
     if lifetime is None:
         return None if minutes is None else minutes * 60
     if minutes is not None:
-        raise ConfigurationError("--lifetime and --minutes say the same", remedy="Give one of them.")
+        raise ConfigurationError(
+            "--lifetime and --minutes say the same", remedy="Give one of them.", code=ErrorCode.ARGUMENT_WRONG
+        )
     match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([mhd])", lifetime)
     lifetime_s = float(match[1]) * _SECONDS[match[2]] if match else 0.0
     if lifetime_s <= 0:
-        raise ConfigurationError(f"{lifetime!r} is no lifetime", remedy="Give a number with m, h or d, such as 12h.")
+        raise ConfigurationError(
+            f"{lifetime!r} is no lifetime",
+            remedy="Give a number with m, h or d, such as 12h.",
+            code=ErrorCode.ARGUMENT_WRONG,
+        )
     return lifetime_s
 
 
@@ -60,7 +67,9 @@ def deliver_invitations(ask: Callable[[], Sequence[JsonObject]], out: Path | Non
             os.fsync(file.fileno())
         except OSError as exc:
             out.unlink(missing_ok=True)
-            raise ConfigurationError(f"the file {out} cannot be written: {exc.strerror}") from exc
+            raise ConfigurationError(
+                f"the file {out} cannot be written: {exc.strerror}", code=ErrorCode.FILE_UNUSABLE
+            ) from exc
         except BaseException:
             out.unlink(missing_ok=True)
             raise
@@ -77,10 +86,14 @@ def _new_private_file(path: Path) -> TextIO:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE_FILE_MODE)
     except FileExistsError as exc:
         raise ConfigurationError(
-            f"the file {path} exists already, and is never overwritten", remedy="Choose another name for --out."
+            f"the file {path} exists already, and is never overwritten",
+            remedy="Choose another name for --out.",
+            code=ErrorCode.FILE_EXISTS,
         ) from exc
     except OSError as exc:
-        raise ConfigurationError(f"the file {path} cannot be made: {exc.strerror}") from exc
+        raise ConfigurationError(
+            f"the file {path} cannot be made: {exc.strerror}", code=ErrorCode.FILE_UNUSABLE
+        ) from exc
     return os.fdopen(descriptor, "w", encoding="utf-8", newline="")
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import ConfigurationError
 from master_api.cli.backup import backup_command, restore_command
 from master_api.cli.common import AsJson, DataDir, ask_master, ask_passphrase, make_app, print_fields, print_json
@@ -104,6 +105,7 @@ def _initialise(config: MasterConfig, *, plain_key: bool) -> JsonObject:
         raise ConfigurationError(
             f"{config.data_dir} holds a master key already",
             remedy="Run: vgroup master run, or choose another --data-dir.",
+            code=ErrorCode.MASTER_EXISTS,
         )
     passphrase = "" if plain_key else find_passphrase(os.environ, config.passphrase_file, _ask_new_passphrase)
     ensure_private_folder(config.data_dir)
@@ -116,7 +118,9 @@ def _initialise(config: MasterConfig, *, plain_key: bool) -> JsonObject:
 def _ask_new_passphrase() -> str:
     if not sys.stdin.isatty():
         raise ConfigurationError(
-            "a new key needs a passphrase", remedy=f"Set {PASSPHRASE_VARIABLE}, or give --plain-key."
+            "a new key needs a passphrase",
+            remedy=f"Set {PASSPHRASE_VARIABLE}, or give --plain-key.",
+            code=ErrorCode.PASSPHRASE_MISSING,
         )
     answer: str = typer.prompt("New passphrase", hide_input=True, confirmation_prompt=True, err=True)
     return answer

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import ConfigurationError, DecodingError, RegistryInconsistent, VerificationError
 from group_protocol.exit_codes import ExitCode
 from group_protocol.identifiers import Address, display_object_id, parse_address
@@ -76,7 +77,9 @@ def prove_command(
     try:
         output.write_text(text, "utf-8")
     except OSError as exc:
-        raise ConfigurationError(f"cannot write {output}: {exc.strerror}", remedy="Choose another --output.") from exc
+        raise ConfigurationError(
+            f"cannot write {output}: {exc.strerror}", remedy="Choose another --output.", code=ErrorCode.FILE_UNUSABLE
+        ) from exc
     typer.echo(f"Proof written to {output}. It shows the record's payload to whoever has it.", err=True)
 
 
@@ -118,9 +121,13 @@ def _read_proof(file: Path) -> RecordProof:
         with file.open("rb") as opened:
             return parse_record_proof(opened.read(PROOF_MAX_BYTES + 1))
     except OSError as exc:
-        raise ConfigurationError(f"cannot read {file}: {exc.strerror}", remedy="Check the file's name.") from exc
+        raise ConfigurationError(
+            f"cannot read {file}: {exc.strerror}", remedy="Check the file's name.", code=ErrorCode.FILE_UNUSABLE
+        ) from exc
     except DecodingError as exc:
-        raise ConfigurationError(f"{file}: {exc}", remedy="Ask for the proof again.") from exc
+        raise ConfigurationError(
+            f"{file}: {exc}", remedy="Ask for the proof again.", code=ErrorCode.PROOF_FILE_WRONG
+        ) from exc
 
 
 def _parse_contract(text: str | None) -> Address | None:
@@ -129,7 +136,9 @@ def _parse_contract(text: str | None) -> Address | None:
     try:
         return parse_address(bytes.fromhex(text.removeprefix("0x")))
     except (ValueError, DecodingError) as exc:
-        raise ConfigurationError(f"{text!r} is no address", remedy="Give 0x and 40 hex digits.") from exc
+        raise ConfigurationError(
+            f"{text!r} is no address", remedy="Give 0x and 40 hex digits.", code=ErrorCode.ARGUMENT_WRONG
+        ) from exc
 
 
 def _describe(proof: RecordProof, signer: Address, master: Address, anchored_at_unix_s: int) -> JsonObject:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import ConfigurationError
 from group_protocol.exit_codes import ExitCode
 from group_protocol.identifiers import OBJECT_ID_BYTES, ObjectId
@@ -80,7 +81,9 @@ def export_command(
             oid = _parse_oid(device)
             readings = store.read_now(lambda connection: export_csv(connection, file, oid))
     except OSError as exc:
-        raise ConfigurationError(f"cannot write {output or 'to stdout'}: {exc.strerror}") from exc
+        raise ConfigurationError(
+            f"cannot write {output or 'to stdout'}: {exc.strerror}", code=ErrorCode.FILE_UNUSABLE
+        ) from exc
     finally:
         store.close()
     typer.echo(f"{readings:,} readings", err=True)
@@ -94,5 +97,9 @@ def _parse_oid(text: str | None) -> ObjectId | None:
     except ValueError:
         raw = b""
     if len(raw) != OBJECT_ID_BYTES:
-        raise ConfigurationError(f"{text!r} is no oid", remedy="An oid has 32 hex digits; see: vgroup device list")
+        raise ConfigurationError(
+            f"{text!r} is no oid",
+            remedy="An oid has 32 hex digits; see: vgroup device list",
+            code=ErrorCode.ARGUMENT_WRONG,
+        )
     return ObjectId(raw)

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, insert, make_ur
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import ConfigurationError, StoreError
 from master_api.private_files import ensure_private_file, ensure_private_folder
 from master_api.store.schema import METADATA, SCHEMA_VERSION, schema_version
@@ -35,10 +36,12 @@ def open_engine(url: str, *, may_create: bool) -> Engine:
             _prepare_file(parsed, may_create=may_create)
         engine = create_engine(parsed, hide_parameters=True)
     except (ArgumentError, NoSuchModuleError) as exc:
-        raise ConfigurationError(f"the store's URL is no good: {exc}") from exc
+        raise ConfigurationError(f"the store's URL is no good: {exc}", code=ErrorCode.SETTING_WRONG) from exc
     except ModuleNotFoundError as exc:
         raise ConfigurationError(
-            f"the store needs the Python package {exc.name}", remedy=f"pip install {exc.name}"
+            f"the store needs the Python package {exc.name}",
+            remedy=f"pip install {exc.name}",
+            code=ErrorCode.PACKAGE_MISSING,
         ) from exc
     if parsed.get_backend_name() == "sqlite":
         event.listen(engine, "connect", _set_pragmas)
@@ -60,10 +63,12 @@ def translated_errors(action: str) -> Iterator[None]:
 
 def _prepare_file(url: URL, *, may_create: bool) -> None:
     if not url.database or url.database == ":memory:":
-        raise ConfigurationError("the store cannot live in memory alone")
+        raise ConfigurationError("the store cannot live in memory alone", code=ErrorCode.SETTING_WRONG)
     path = Path(url.database)
     if not may_create and not path.exists():
-        raise ConfigurationError(f"there is no store at {path}", remedy="Run: vgroup master init")
+        raise ConfigurationError(
+            f"there is no store at {path}", remedy="Run: vgroup master init", code=ErrorCode.NO_MASTER_HERE
+        )
     ensure_private_folder(path.parent)
     ensure_private_file(path)
 
@@ -94,4 +99,5 @@ def _ensure_schema(connection: Connection) -> None:
         raise ConfigurationError(
             f"the store has schema {version}; this program knows up to {SCHEMA_VERSION}",
             remedy="Use the newer vgroup that wrote it.",
+            code=ErrorCode.WRITTEN_BY_NEWER,
         )

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Final
 
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import ConfigurationError
 from group_protocol.senml import Reading
 from group_protocol.suites import DEFAULT_SUITES
@@ -64,6 +65,7 @@ async def send_results(
             raise ConfigurationError(
                 "this device has not been paired",
                 remedy="Run vgroup slave join with the string of vgroup device invite.",
+                code=ErrorCode.NOT_PAIRED,
             )
         host, port = state.host, state.port
         readings = [reading for results in all_results for reading in pack(results, clock.now_unix_s())]

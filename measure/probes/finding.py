@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import ConfigurationError
 from measure.probes.coefficients import Coefficient, find_coefficient
 from measure.probes.cpu_time import CpuTimeModel
@@ -89,7 +90,9 @@ def open_probe(wishes: ProbeWishes, found: Sequence[Found]) -> EnergyProbe | Non
     if chosen.make is None:
         known = ", ".join(["auto", *(one.name for one in found), NO_PROBE])
         remedy = chosen.remedy or f"--probe is one of {known}."
-        raise ConfigurationError(f"no probe {wishes.name}: {chosen.missing}", remedy=remedy)
+        raise ConfigurationError(
+            f"no probe {wishes.name}: {chosen.missing}", remedy=remedy, code=ErrorCode.NO_POWER_PROBE
+        )
     return chosen.make()
 
 
@@ -104,7 +107,9 @@ def _try(name: str, make: Callable[[], EnergyProbe]) -> Found:
 
 def _meter(wishes: ProbeWishes, wait_for_meter: Callable[[], None]) -> MeterProbe:
     if wishes.meter_file is None:
-        raise ConfigurationError("no file of an external meter was named", remedy="Name one with --meter.")
+        raise ConfigurationError(
+            "no file of an external meter was named", remedy="Name one with --meter.", code=ErrorCode.NO_POWER_PROBE
+        )
     return MeterProbe(wishes.meter_file, wishes.meter_offset_s, wishes.meter_step_s, wait_for_meter)
 
 
@@ -112,7 +117,9 @@ def _coefficient(wishes: ProbeWishes, model_name: str, architecture: str) -> Coe
     if wishes.busy_core_w is not None:
         if not wishes.busy_core_source:
             raise ConfigurationError(
-                "a coefficient without a source is a guess", remedy="Say who measured it with --busy-core-source."
+                "a coefficient without a source is a guess",
+                remedy="Say who measured it with --busy-core-source.",
+                code=ErrorCode.NO_POWER_PROBE,
             )
         return Coefficient("as given", "", wishes.busy_core_w, f"{wishes.busy_core_w:g} W", wishes.busy_core_source)
     coefficient = find_coefficient(model_name, architecture)
@@ -120,5 +127,6 @@ def _coefficient(wishes: ProbeWishes, model_name: str, architecture: str) -> Coe
         raise ConfigurationError(
             f"no coefficient is known for {model_name or 'this processor'}",
             remedy="Give one: --busy-core-w WATTS --busy-core-source TEXT.",
+            code=ErrorCode.NO_POWER_PROBE,
         )
     return coefficient

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import ConfigurationError
 from measure.errors import MeasurementError
 from measure.probes.port import Domain, ProbeCard
@@ -40,7 +41,9 @@ class InaSensor:
         try:
             self.read_w()
         except MeasurementError as exc:
-            raise ConfigurationError(str(exc), remedy="Check wiring, driver and permissions of the sensor.") from exc
+            raise ConfigurationError(
+                str(exc), remedy="Check wiring, driver and permissions of the sensor.", code=ErrorCode.NO_POWER_PROBE
+            ) from exc
 
     def read_w(self) -> Mapping[Domain, float]:
         """The supply line's power."""
@@ -61,6 +64,7 @@ def _find_chip(hwmon: Path) -> tuple[Path, str]:
     raise ConfigurationError(
         f"no INA219 or INA226 below {hwmon}",
         remedy="On a Raspberry Pi: dtoverlay=i2c-sensor,ina219 (or ina226) in config.txt, shunt_resistor in µΩ.",
+        code=ErrorCode.NO_POWER_PROBE,
     )
 
 

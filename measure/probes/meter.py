@@ -16,6 +16,7 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import ConfigurationError
 from measure.errors import MeasurementError
 from measure.probes.port import Domain, Mark, ProbeCard
@@ -94,9 +95,15 @@ def read_recording(path: Path, clock_offset_s: float = 0.0) -> MeterRecording:
                 if len(times_s) > 1 and times_s[-1] <= times_s[-2]:
                     raise _wrong(path, reader.line_num, "its time is not after the line before")
     except (OSError, UnicodeDecodeError, csv.Error) as exc:
-        raise ConfigurationError(f"{path} cannot be read: {exc}", remedy="Check --meter.") from exc
+        raise ConfigurationError(
+            f"{path} cannot be read: {exc}", remedy="Check --meter.", code=ErrorCode.MEASUREMENT_FILE_WRONG
+        ) from exc
     if len(times_s) < 2:
-        raise ConfigurationError(f"{path} holds fewer than two readings", remedy="Let the meter record during the run.")
+        raise ConfigurationError(
+            f"{path} holds fewer than two readings",
+            remedy="Let the meter record during the run.",
+            code=ErrorCode.MEASUREMENT_FILE_WRONG,
+        )
     return MeterRecording(times_s, powers_w)
 
 
@@ -163,9 +170,15 @@ def _read(read: _ReadPower, row: Mapping[str, str], path: Path, line: int) -> fl
 
 
 def _wrong(path: Path, line: int, what: str) -> ConfigurationError:
-    return ConfigurationError(f"{path}, line {line}: {what}", remedy="Mend or remove that line.")
+    return ConfigurationError(
+        f"{path}, line {line}: {what}", remedy="Mend or remove that line.", code=ErrorCode.MEASUREMENT_FILE_WRONG
+    )
 
 
 def _no_columns(path: Path, names: Sequence[str]) -> ConfigurationError:
     shown = ", ".join(names)[:80] or "nothing"
-    return ConfigurationError(f"{path} has no columns that are known (it has {shown})", remedy=f"Wanted: {_COLUMNS}.")
+    return ConfigurationError(
+        f"{path} has no columns that are known (it has {shown})",
+        remedy=f"Wanted: {_COLUMNS}.",
+        code=ErrorCode.MEASUREMENT_FILE_WRONG,
+    )

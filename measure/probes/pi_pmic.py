@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import ConfigurationError
 from measure.errors import MeasurementError
 from measure.probes.port import Domain, ProbeCard
@@ -30,10 +31,14 @@ def run_vcgencmd() -> str:
     try:
         done = subprocess.run(_COMMAND, capture_output=True, text=True, timeout=_TIMEOUT_S, check=True)  # noqa: S603 - fixed words
     except FileNotFoundError as exc:
-        raise ConfigurationError("vcgencmd is not installed", remedy="It comes with Raspberry Pi OS.") from exc
+        raise ConfigurationError(
+            "vcgencmd is not installed", remedy="It comes with Raspberry Pi OS.", code=ErrorCode.NO_POWER_PROBE
+        ) from exc
     except (OSError, subprocess.SubprocessError) as exc:
         raise ConfigurationError(
-            f"vcgencmd pmic_read_adc failed: {exc}", remedy="Be in the group video, on a Raspberry Pi 5."
+            f"vcgencmd pmic_read_adc failed: {exc}",
+            remedy="Be in the group video, on a Raspberry Pi 5.",
+            code=ErrorCode.NO_POWER_PROBE,
         ) from exc
     return done.stdout
 
@@ -60,7 +65,9 @@ class PmicSensor:
         rails = parse_rails(run())
         if not rails:
             raise ConfigurationError(
-                "vcgencmd pmic_read_adc shows no rails", remedy="Only the Raspberry Pi 5 measures its rails."
+                "vcgencmd pmic_read_adc shows no rails",
+                remedy="Only the Raspberry Pi 5 measures its rails.",
+                code=ErrorCode.NO_POWER_PROBE,
             )
         domains = [Domain.BOARD]
         domains += [Domain.CORES] if _CORE_RAIL in rails else []

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import ConfigurationError
 from measure.errors import MeasurementError
 from measure.probes.port import Domain, Mark, ProbeCard
@@ -96,6 +97,7 @@ def _find_zones(powercap: Path) -> tuple[_Zone, ...]:
         raise ConfigurationError(
             f"no RAPL zones below {powercap}",
             remedy="RAPL exists on Intel and AMD processors only, seldom in a virtual machine, and on no Raspberry Pi.",
+            code=ErrorCode.NO_POWER_PROBE,
         )
     return tuple(zones)
 
@@ -120,6 +122,8 @@ def _try_reading(zone: _Zone) -> None:
     try:
         zone.read_uj()
     except PermissionError as exc:
-        raise ConfigurationError(f"{zone.path}/energy_uj may not be read", remedy=PERMISSION_REMEDY) from exc
+        raise ConfigurationError(
+            f"{zone.path}/energy_uj may not be read", remedy=PERMISSION_REMEDY, code=ErrorCode.NO_POWER_PROBE
+        ) from exc
     except (OSError, ValueError) as exc:
-        raise ConfigurationError(f"{zone.path}/energy_uj cannot be read: {exc}") from exc
+        raise ConfigurationError(f"{zone.path}/energy_uj cannot be read: {exc}", code=ErrorCode.NO_POWER_PROBE) from exc

@@ -6,6 +6,7 @@ from typing import Final
 
 from matplotlib.figure import Figure
 
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import ConfigurationError
 from measure.report.plots import save
 from measure.report.tables import Table, to_csv, to_latex, to_markdown
@@ -22,7 +23,9 @@ def make_folder(folder: Path) -> Path:
         probe.touch()
         probe.unlink()
     except OSError as exc:
-        raise ConfigurationError(f"cannot write into {folder}: {exc.strerror}", remedy=_UNWRITABLE) from exc
+        raise ConfigurationError(
+            f"cannot write into {folder}: {exc.strerror}", remedy=_UNWRITABLE, code=ErrorCode.FILE_UNUSABLE
+        ) from exc
     return folder
 
 
@@ -47,7 +50,9 @@ def write_outputs(folder: Path, results: Results, tables: Sequence[Table], plots
         for plot_name, figure in plots.items():
             paths += save(figure, folder, plot_name)
     except OSError as exc:
-        raise ConfigurationError(f"cannot write into {folder}: {exc.strerror}", remedy=_UNWRITABLE) from exc
+        raise ConfigurationError(
+            f"cannot write into {folder}: {exc.strerror}", remedy=_UNWRITABLE, code=ErrorCode.FILE_UNUSABLE
+        ) from exc
     return paths
 
 
@@ -56,4 +61,6 @@ def write_text(path: Path, text: str) -> None:
     try:
         path.write_text(text, "utf-8")
     except OSError as exc:
-        raise ConfigurationError(f"cannot write {path}: {exc.strerror}", remedy=_UNWRITABLE) from exc
+        raise ConfigurationError(
+            f"cannot write {path}: {exc.strerror}", remedy=_UNWRITABLE, code=ErrorCode.FILE_UNUSABLE
+        ) from exc

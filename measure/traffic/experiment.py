@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import ConfigurationError
 from group_protocol.suites import Suite
 from measure.errors import MeasurementError
@@ -71,7 +72,9 @@ def run_traffic(
 
 def _suite(name: str) -> Suite:
     if name not in SUITES:
-        raise ConfigurationError(f"traffic has no suite {name}", remedy=f"One of {', '.join(SUITES)}.")
+        raise ConfigurationError(
+            f"traffic has no suite {name}", remedy=f"One of {', '.join(SUITES)}.", code=ErrorCode.ARGUMENT_WRONG
+        )
     return Suite(name)
 
 

@@ -12,6 +12,7 @@ from typing import Final
 
 import psutil
 
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import ConfigurationError
 from measure.errors import MeasurementError
 from measure.traffic.packets import Capture, Packet, connections_of
@@ -39,7 +40,9 @@ def require_interface(name: str) -> None:
     """Refuse an interface that this machine has not. Raises ConfigurationError."""
     names = sorted(psutil.net_if_addrs())
     if name not in names:
-        raise ConfigurationError(f"there is no interface {name}", remedy=f"There are: {', '.join(names)}.")
+        raise ConfigurationError(
+            f"there is no interface {name}", remedy=f"There are: {', '.join(names)}.", code=ErrorCode.TSHARK_UNUSABLE
+        )
 
 
 def loopback_interface() -> str:
@@ -156,5 +159,7 @@ async def _wait_until_listening(process: asyncio.subprocess.Process, interface: 
                     return
     said = heard.decode("utf-8", "replace").strip().splitlines()
     raise ConfigurationError(
-        f"tshark does not listen on {interface}: {said[-1] if said else 'no answer'}", remedy=_PERMISSION
+        f"tshark does not listen on {interface}: {said[-1] if said else 'no answer'}",
+        remedy=_PERMISSION,
+        code=ErrorCode.TSHARK_UNUSABLE,
     )

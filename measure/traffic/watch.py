@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterable
 
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import ConfigurationError
 from measure.errors import MeasurementError
 from measure.table2.operations import OURS, THEIRS
@@ -27,6 +28,7 @@ async def watch(interface: str, port: int, steps: Iterable[int]) -> SystemTraffi
         raise ConfigurationError(
             "listening to an interface needs tshark",
             remedy="Install it (apt install tshark), or leave --interface out.",
+            code=ErrorCode.TSHARK_UNUSABLE,
         )
     async with sniffing(tshark, interface, port) as sniffer:
         try:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from importlib.metadata import entry_points
 from typing import Final
 
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import ConfigurationError
 from group_protocol.ports import Clock
 from slave_client.handlers.command import make_command_handler
@@ -30,9 +31,10 @@ def _find_maker(kind: str) -> HandlerMaker:
             maker: HandlerMaker = point.load()
         except Exception as exc:  # a plug-in is foreign code: whatever it raises, the user learns which one it was
             message = f"the handler plug-in {kind!r} does not load: {exc}"
-            raise ConfigurationError(message, remedy="Reinstall its package.") from exc
+            raise ConfigurationError(message, remedy="Reinstall its package.", code=ErrorCode.PACKAGE_MISSING) from exc
         return maker
     raise ConfigurationError(
         f"there is no handler {kind!r}",
         remedy=f"Built in: {', '.join(BUILT_IN)}. Others: entry points in the group {ENTRY_POINT_GROUP}.",
+        code=ErrorCode.PLUG_IN_OPTION_WRONG,
     )

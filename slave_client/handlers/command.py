@@ -4,6 +4,7 @@ import asyncio
 import json
 from pathlib import Path
 
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import VirtualGroupError
 from group_protocol.ports import Clock
 from slave_client.handlers.ports import Handler, HandlerOptions
@@ -12,6 +13,8 @@ from slave_client.received_message import ReceivedMessage
 
 class HandlerError(VirtualGroupError):
     """A handler did not take a message."""
+
+    default_code = ErrorCode.HANDLER_FAILED
 
 
 class CommandHandler:

@@ -5,6 +5,7 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Final
 
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import ConfigurationError
 from group_protocol.ports import Clock
 from slave_client.sensors.ports import Sensor, SensorMaker, SensorOptions
@@ -46,11 +47,17 @@ def parse_sensor_text(text: str) -> tuple[str, dict[str, str]]:
             name, value = _BARE_OPTION[kind], part
         if not value.strip():
             raise ConfigurationError(
-                f"--sensor {text}: {part!r} is no option=value", remedy="Write kind:option=value,…"
+                f"--sensor {text}: {part!r} is no option=value",
+                remedy="Write kind:option=value,…",
+                code=ErrorCode.PLUG_IN_OPTION_WRONG,
             )
         name = name.strip()
         if name in values:
-            raise ConfigurationError(f"--sensor {text}: {name} stands twice", remedy="Give each option once.")
+            raise ConfigurationError(
+                f"--sensor {text}: {name} stands twice",
+                remedy="Give each option once.",
+                code=ErrorCode.PLUG_IN_OPTION_WRONG,
+            )
         values[name] = value.strip()
     return kind.strip(), values
 
@@ -71,6 +78,7 @@ def _find_maker(kind: str) -> SensorMaker:
     raise ConfigurationError(
         f"there is no sensor {kind!r}",
         remedy=f"Built in: {', '.join(BUILT_IN)}. Others: entry points in the group {ENTRY_POINT_GROUP}.",
+        code=ErrorCode.PLUG_IN_OPTION_WRONG,
     )
 
 
@@ -79,4 +87,4 @@ def _load_plug_in(load: Callable[[], SensorMaker], kind: str) -> SensorMaker:
         return load()
     except Exception as exc:  # a plug-in is foreign code: whatever it raises, the user learns which one it was
         message = f"the sensor plug-in {kind!r} does not load: {exc}"
-        raise ConfigurationError(message, remedy="Reinstall its package.") from exc
+        raise ConfigurationError(message, remedy="Reinstall its package.", code=ErrorCode.PACKAGE_MISSING) from exc

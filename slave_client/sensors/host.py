@@ -4,6 +4,7 @@ from functools import partial
 
 import psutil
 
+from group_protocol.error_codes import ErrorCode
 from group_protocol.ports import Clock
 from slave_client.errors import SensorError
 from slave_client.sensors.polling import PollingSensor
@@ -33,6 +34,7 @@ def _read(what: str) -> list[tuple[str, float, str | None]]:
             raise SensorError(
                 "this machine shows no processor temperature",
                 remedy="Use psutil:what=load, or look whether /sys/class/hwmon holds a sensor.",
+                code=ErrorCode.SENSOR_NOT_FOUND,
             )
     return quantities
 

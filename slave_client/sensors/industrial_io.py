@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from group_protocol.error_codes import ErrorCode
 from group_protocol.ports import Clock
 from slave_client.errors import SensorError
 from slave_client.sensors.polling import PollingSensor
@@ -82,11 +83,14 @@ def _find_device(root: Path, device: str | None, channel: str) -> Path:
         raise SensorError(
             f"there is no IIO device{f' {device}' if device else ''} with channel {channel} under {root}",
             remedy="Load its driver (a dtoverlay on a Raspberry Pi); channels: ls /sys/bus/iio/devices/*/in_*",
+            code=ErrorCode.SENSOR_NOT_FOUND,
         )
     if len(found) > 1:
         names = ", ".join(directory.name for directory in found)
         raise SensorError(
-            f"several IIO devices have {channel}: {names}", remedy="Choose one: --sensor iio:device=…,channel=…"
+            f"several IIO devices have {channel}: {names}",
+            remedy="Choose one: --sensor iio:device=…,channel=…",
+            code=ErrorCode.SENSOR_AMBIGUOUS,
         )
     return found[0]
 

@@ -4,6 +4,7 @@ import re
 from functools import partial
 from pathlib import Path
 
+from group_protocol.error_codes import ErrorCode
 from group_protocol.ports import Clock
 from slave_client.errors import SensorError
 from slave_client.sensors.polling import PollingSensor
@@ -49,10 +50,15 @@ def _find_device(root: Path, wanted: str | None) -> Path:
         raise SensorError(
             f"there is no 1-wire thermometer{f' {wanted}' if wanted else ''} under {root}",
             remedy="Add dtoverlay=w1-gpio to /boot/firmware/config.txt, reboot, check wiring and pull-up resistor.",
+            code=ErrorCode.SENSOR_NOT_FOUND,
         )
     if len(found) > 1:
         names = ", ".join(device.name for device in found)
-        raise SensorError(f"there are several 1-wire thermometers: {names}", remedy="Choose one: --sensor w1:id=28-…")
+        raise SensorError(
+            f"there are several 1-wire thermometers: {names}",
+            remedy="Choose one: --sensor w1:id=28-…",
+            code=ErrorCode.SENSOR_AMBIGUOUS,
+        )
     return found[0]
 
 

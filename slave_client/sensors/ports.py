@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import ConfigurationError
 from group_protocol.ports import Clock
 from group_protocol.senml import Reading
@@ -84,7 +85,9 @@ class SensorOptions:
     def _wrong(self, what: str) -> ConfigurationError:
         remedy = "See `vgroup slave sensors` for each sensor's options."
         return ConfigurationError(
-            f"{self._plug_in} {self.kind} {what}", remedy=remedy if self._plug_in == "sensor" else "See docs/slave.md."
+            f"{self._plug_in} {self.kind} {what}",
+            remedy=remedy if self._plug_in == "sensor" else "See docs/slave.md.",
+            code=ErrorCode.PLUG_IN_OPTION_WRONG,
         )
 
 

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from itertools import chain, islice
 from pathlib import Path
 
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import ConfigurationError
 from group_protocol.ports import Clock
 from group_protocol.senml import Reading
@@ -71,7 +72,11 @@ class ReplaySensor:
     async def check(self) -> None:
         """Read the first row. Raises SensorError."""
         if not await asyncio.to_thread(lambda: list(islice(read_samples(self._recording), 1))):
-            raise SensorError(f"{self._recording.path} holds no sample", remedy="Choose another recording.")
+            raise SensorError(
+                f"{self._recording.path} holds no sample",
+                remedy="Choose another recording.",
+                code=ErrorCode.RECORDING_UNUSABLE,
+            )
 
     async def readings(self) -> AsyncIterator[Reading]:
         """The readings at their time. Raises SensorError for a row that cannot be read."""
@@ -111,6 +116,7 @@ def make_replay_sensor(options: SensorOptions, clock: Clock) -> ReplaySensor:
         raise ConfigurationError(
             "sensor replay needs either rate_hz=… or time=COLUMN",
             remedy="Say rate_hz=100 for samples at a fixed rate, or time=NAME with time_unit=s, ms or clock.",
+            code=ErrorCode.RECORDING_UNUSABLE,
         )
     recording = Recording(
         path,
@@ -144,7 +150,11 @@ def read_samples(recording: Recording) -> Iterator[tuple[float, float]]:
             yield from _parse_rows(csv.reader(file), recording)
     except (OSError, UnicodeDecodeError, csv.Error) as exc:
         why = exc.strerror if isinstance(exc, OSError) else exc
-        raise SensorError(f"cannot read {recording.path}: {why}", remedy="Check the path of the recording.") from exc
+        raise SensorError(
+            f"cannot read {recording.path}: {why}",
+            remedy="Check the path of the recording.",
+            code=ErrorCode.RECORDING_UNUSABLE,
+        ) from exc
 
 
 def _parse_rows(rows: Iterator[list[str]], recording: Recording) -> Iterator[tuple[float, float]]:
@@ -163,9 +173,11 @@ def _parse_rows(rows: Iterator[list[str]], recording: Recording) -> Iterator[tup
             time_s = read_offset_s(row, number)
             value = float(row[value_at])
         except (ValueError, IndexError) as exc:
-            raise SensorError(f"{recording.path}: sample {number} cannot be read: {row[:4]!r}") from exc
+            raise SensorError(
+                f"{recording.path}: sample {number} cannot be read: {row[:4]!r}", code=ErrorCode.RECORDING_UNUSABLE
+            ) from exc
         if not (math.isfinite(value) and math.isfinite(time_s)):
-            raise SensorError(f"{recording.path}: sample {number} is not finite")
+            raise SensorError(f"{recording.path}: sample {number} is not finite", code=ErrorCode.RECORDING_UNUSABLE)
         start_s = time_s if start_s is None else start_s
         latest_s = max(latest_s, time_s - start_s)
         yield latest_s, value
@@ -196,7 +208,9 @@ def _find_column(wanted: str, header: list[str], first: list[str], path: Path) -
     if wanted.isdigit() and 1 <= int(wanted) <= len(first):
         return int(wanted) - 1
     known = ", ".join(names) if names else f"1 to {len(first)}"
-    raise SensorError(f"{path} has no column {wanted!r}", remedy=f"Its columns are: {known}.")
+    raise SensorError(
+        f"{path} has no column {wanted!r}", remedy=f"Its columns are: {known}.", code=ErrorCode.RECORDING_UNUSABLE
+    )
 
 
 def _is_number(cell: str) -> bool:

@@ -13,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 from typing import Final
 
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import ConfigurationError
 
 _PACKAGE: Final = "heartpy"
@@ -85,11 +86,15 @@ def _locate(name: str) -> Path:
         found = next((file for file in files(_PACKAGE) or () if str(file) == f"{_PACKAGE}/{name}"), None)
     except PackageNotFoundError as exc:
         raise ConfigurationError(
-            f"the demo replays the recordings of {_PACKAGE}, which is not installed", remedy=_INSTALL
+            f"the demo replays the recordings of {_PACKAGE}, which is not installed",
+            remedy=_INSTALL,
+            code=ErrorCode.PACKAGE_MISSING,
         ) from exc
     path = Path(str(found.locate())) if found is not None else None
     if path is None or not path.is_file():
-        raise ConfigurationError(f"{_PACKAGE} is installed without its recording {name}", remedy=_INSTALL)
+        raise ConfigurationError(
+            f"{_PACKAGE} is installed without its recording {name}", remedy=_INSTALL, code=ErrorCode.PACKAGE_MISSING
+        )
     return path
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Final
 
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import ConfigurationError
 from vgroup.demo.actors import Master
 from vgroup.demo.assault import attack, on_the_network, revoke
@@ -95,7 +96,9 @@ async def _folder(keep: Path | None) -> AsyncIterator[Path]:
         await asyncio.to_thread(keep.mkdir, mode=0o700, parents=True)
         folder = await asyncio.to_thread(keep.absolute)
     except OSError as exc:
-        raise ConfigurationError(f"cannot make {keep}: {exc.strerror}", remedy="Choose another --keep.") from exc
+        raise ConfigurationError(
+            f"cannot make {keep}: {exc.strerror}", remedy="Choose another --keep.", code=ErrorCode.FILE_UNUSABLE
+        ) from exc
     yield folder
 
 

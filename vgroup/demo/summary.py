@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import ConfigurationError
 from measure.wire.join_cost import JoinCost
 
@@ -119,4 +120,6 @@ class Summary:
         try:
             path.write_text(json.dumps(self.to_json(), indent=2) + "\n", "utf-8")
         except OSError as exc:
-            raise ConfigurationError(f"cannot write {path}: {exc.strerror}", remedy="Choose another --json.") from exc
+            raise ConfigurationError(
+                f"cannot write {path}: {exc.strerror}", remedy="Choose another --json.", code=ErrorCode.FILE_UNUSABLE
+            ) from exc
