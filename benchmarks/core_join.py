@@ -14,11 +14,10 @@ from group_protocol.channels import MasterSession, OpenedRequest, SlaveSession
 from group_protocol.crypto.keys import PrivateKey, verify_signature
 from group_protocol.errors import Reason, UnexpectedMessageError
 from group_protocol.handshake import MasterHandshake, SlaveHandshake
-from group_protocol.identifiers import HASH_BYTES, Address
+from group_protocol.identifiers import HASH_BYTES, Address, Token
 from group_protocol.messages import KeysSessionRequest, SealedAnswer, SealedRequest, parse_keys_session_answer
 from group_protocol.suites import Suite
 from group_protocol.tickets import AssociationCall, MembershipState, RegistryResult, Ticket
-from group_protocol.tokens import issue_token
 
 STEPS = ("/keysSession", "/getTicket", "/assoc")
 
@@ -30,6 +29,7 @@ class CoreMaster:
         self._handshake: MasterHandshake
         self._session: MasterSession
         self._address: Address
+        self._token: Token
 
     def answer(self, path: str, body: bytes) -> bytes:
         """The body that answers this one."""
@@ -48,7 +48,9 @@ class CoreMaster:
         identity = self._handshake.receive_identity(SealedRequest.from_body(body))
         self._handshake.verify_pairing(PAIRING_CODE)
         self._address = identity.address
-        self._session, m4 = self._handshake.admit(make_ticket(identity.address))
+        ticket = make_ticket(identity.address)
+        self._token = ticket.token
+        self._session, m4 = self._handshake.admit(ticket)
         return m4.to_body()
 
     def _answer_association(self, body: bytes) -> bytes:
@@ -57,7 +59,7 @@ class CoreMaster:
         if not isinstance(opened, OpenedRequest):
             raise UnexpectedMessageError("an association came twice")
         call = AssociationCall.decode(opened.plaintext)
-        if call.token != issue_token(MASTER_KEY, GID, self._address):
+        if call.token != self._token:
             raise UnexpectedMessageError("a token that the master did not issue")
         digest = DOMAIN.association_digest(GID, call.token, call.deadline_unix_s)
         verify_signature(digest, call.request, self._address)

@@ -3,7 +3,7 @@
 import struct
 from dataclasses import dataclass
 from enum import Enum, IntEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from group_protocol.crypto.aead import Aead, SealingKey
 from group_protocol.crypto.kdf import derive, hkdf_extract, sha256
@@ -39,8 +39,15 @@ class Channel(IntEnum):
     STREAM = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Lane:
+_LANE_LABELS: Final = {
+    (direction, channel): f"{direction.name.lower()} {channel.name.lower()}"
+    for direction in Direction
+    for channel in Channel
+}
+"""Labels of the lanes' keys (§3.3). An enum's name takes as long to find as the key to derive."""
+
+
+class Lane(NamedTuple):
     """One direction of one channel of one session: what the associated bytes say besides the generation."""
 
     channel: Channel
@@ -290,8 +297,7 @@ class SessionKeys:
 
     def ratchet(self, direction: Direction, channel: Channel) -> KeyRatchet:
         """The ratchet of one lane, at generation 0."""
-        label = f"{direction.name.lower()} {channel.name.lower()}"
-        key = derive(self._master_secret, label, self._th3)
+        key = derive(self._master_secret, _LANE_LABELS[direction, channel], self._th3)
         return KeyRatchet(self._aead, key, Lane(channel, direction, self._sid))
 
 

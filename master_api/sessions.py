@@ -13,7 +13,7 @@ from group_protocol.channels import MasterSession
 from group_protocol.device_state import DeviceState
 from group_protocol.errors import BusyError, Reason, UnexpectedMessageError
 from group_protocol.handshake.master import MasterHandshake
-from group_protocol.identifiers import Address, ObjectId, SessionId
+from group_protocol.identifiers import Address, ObjectId, SessionId, Token
 from group_protocol.limits import HALF_OPEN_LIFETIME_S
 from group_protocol.messages import SealedAnswer
 from master_api.store.devices import DeviceKeyRow, address_in_epoch
@@ -138,6 +138,7 @@ class LiveSession:
 
     Attributes:
         m3_digest: SHA-256 of the sealed M3, to know it again; ``m4`` is what it got.
+        token: The token in M4.
         in_order: Held while a frame of records is judged: one at a time, in the order of arrival.
         is_rotated: The device has another key now; this session answers ``/rotate`` alone (§7.1).
         is_revoked: The device was revoked before the session began: it is told so, and nothing is taken of it.
@@ -150,6 +151,7 @@ class LiveSession:
     expires_s: float
     m3_digest: bytes
     m4: SealedAnswer
+    token: Token
     records: DeviceRecords
     in_order: asyncio.Lock = field(default_factory=asyncio.Lock)
     is_rotated: bool = False

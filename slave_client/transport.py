@@ -1,8 +1,9 @@
 """The way to the master: one kept-alive HTTP connection for every step, and the stream on it (``docs/protocol.md`` §2).
 
-Everything foreign ends here: what aiohttp raises and what a wrong server answers become errors of ours.
+Everything foreign ends here: what the network raises and what a wrong server answers become errors of ours.
 """
 
+import asyncio
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Final, Self
@@ -14,9 +15,9 @@ from group_protocol.limits import DATA_BODY_MAX_BYTES, HANDSHAKE_BODY_MAX_BYTES,
 from group_protocol.messages import REFUSAL_BODY
 from slave_client.corked_writer import CorkedWriter
 from slave_client.errors import MasterRefusalError, MasterUnreachableError, StreamClosedError
+from slave_client.handed_connector import HandedConnector
+from slave_client.http_connection import BrokenAnswerError, HttpConnection
 
-_HEADERS: Final = {"Content-Type": "application/json"}
-_KEEP_ALIVE_S: Final = 300.0
 _RETRY_AFTER_MAX_S: Final = 300
 _CHECK_ADDRESS: Final = "Check that the master runs (vgroup master run), and the host, port and network between."
 
@@ -42,23 +43,22 @@ class Transport:
         heartbeat_s: float = 20.0,
     ) -> None:
         self._authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        self._connection = HttpConnection(host, port, connect_timeout_s=connect_timeout_s)
         self._timeout = aiohttp.ClientTimeout(total=answer_timeout_s, connect=connect_timeout_s)
+        self._answer_timeout_s = answer_timeout_s
         self._heartbeat_s = heartbeat_s
+        self._is_open = False
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=1, keepalive_timeout=_KEEP_ALIVE_S),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=self._timeout,
-            auto_decompress=False,
-            trust_env=False,
-        )
+        self._is_open = True
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self._is_open = False
+        self._connection.close()
         if self._session is not None:
             await self._session.close()
             self._session = None
@@ -71,16 +71,14 @@ class Transport:
             BusyError: Too much load; says when to come back.
             MasterUnreachableError: No connection, no answer in time, or something that is no vgroup master.
         """
+        self._require_open()
         max_bytes = DATA_BODY_MAX_BYTES if path == "/data" else HANDSHAKE_BODY_MAX_BYTES
         try:
-            async with self._client.post(
-                f"http://{self._authority}{path}", data=body, headers=_HEADERS, allow_redirects=False
-            ) as response:
-                answer = await _read_bounded(response, max_bytes)
-                status, retry_after = response.status, response.headers.get("Retry-After", "")
-        except (aiohttp.ClientError, TimeoutError, OSError) as exc:
+            async with asyncio.timeout(self._answer_timeout_s):
+                answer = await self._connection.post(path, body, body_max_bytes=max_bytes)
+        except (BrokenAnswerError, OSError) as exc:
             raise self._unreachable(exc) from exc
-        return self._judge(status, retry_after, answer)
+        return self._judge(answer.status, answer.retry_after, answer.body)
 
     async def post_twice(self, path: str, body: bytes) -> bytes:
         """Like :meth:`post`, once more if the connection broke.
@@ -93,9 +91,10 @@ class Transport:
             return await self.post(path, body)
 
     async def open_stream(self) -> "Stream":
-        """Open the WebSocket. Raises MasterUnreachableError, MasterRefusalError or BusyError."""
+        """Open the WebSocket on the connection. Raises MasterUnreachableError, MasterRefusalError or BusyError."""
+        self._require_open()
         try:
-            socket = await self._client.ws_connect(
+            socket = await self._stream_session().ws_connect(
                 f"ws://{self._authority}/stream",
                 max_msg_size=STREAM_MESSAGE_MAX_BYTES,
                 compress=0,
@@ -110,11 +109,21 @@ class Transport:
             raise self._unreachable(exc) from exc
         return Stream(socket)
 
-    @property
-    def _client(self) -> aiohttp.ClientSession:
+    def _stream_session(self) -> aiohttp.ClientSession:
+        """Aiohttp's client, for the stream alone; made when the first is opened."""
         if self._session is None:
-            raise MasterUnreachableError("the transport is closed")
+            self._session = aiohttp.ClientSession(
+                connector=HandedConnector(self._connection),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                timeout=self._timeout,
+                auto_decompress=False,
+                trust_env=False,
+            )
         return self._session
+
+    def _require_open(self) -> None:
+        if not self._is_open:
+            raise MasterUnreachableError("the transport is closed")
 
     def _judge(self, status: int, retry_after: str, answer: bytes) -> bytes:
         if status == 200:
@@ -172,13 +181,3 @@ class Stream:
     async def close(self) -> None:
         """Close it in good order, or let it go after two seconds."""
         await self._socket.close()
-
-
-async def _read_bounded(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
-    chunks = bytearray()
-    async for chunk in response.content.iter_any():
-        chunks += chunk
-        if len(chunks) > max_bytes:
-            response.close()
-            raise MasterUnreachableError(f"an answer has more than {max_bytes} bytes", remedy=_CHECK_ADDRESS)
-    return bytes(chunks)

@@ -4,6 +4,7 @@ import ipaddress
 import math
 from collections import OrderedDict
 from dataclasses import dataclass
+from functools import lru_cache
 
 from group_protocol.errors import BusyError
 
@@ -80,6 +81,7 @@ class HandshakeLimiter:
         return bucket
 
 
+@lru_cache(maxsize=TRACKED_ADDRESSES_MAX)
 def site_of(peer: str) -> str:
     """What counts as one address: an IPv4 address, or an IPv6 /64. Text that is neither stands for itself."""
     try:

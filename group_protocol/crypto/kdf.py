@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+from functools import lru_cache
 
 from group_protocol.encoding import lp
 
@@ -30,7 +31,12 @@ def hkdf_expand_one_block(prk: bytes, context: bytes) -> bytes:
 
 def derive(key: bytes, label: str, context: bytes = b"") -> bytes:
     """``Derive`` of §0: a 32-byte key bound to a label and a context."""
-    return hkdf_expand_one_block(key, lp(b"vgroup/1 " + label.encode("ascii"), context))
+    return hkdf_expand_one_block(key, _label_prefix(label) + lp(context))
+
+
+@lru_cache(maxsize=64)  # there are some twenty labels, all of them constants of ours
+def _label_prefix(label: str) -> bytes:
+    return lp(b"vgroup/1 " + label.encode("ascii"))
 
 
 def is_equal(left: bytes, right: bytes) -> bool:

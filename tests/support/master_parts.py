@@ -6,7 +6,7 @@ from typing import Any
 
 from group_protocol.channels import MasterSession
 from group_protocol.crypto.keys import PrivateKey
-from group_protocol.identifiers import ObjectId, derive_object_id
+from group_protocol.identifiers import ObjectId, Token, derive_object_id
 from group_protocol.messages import SealedAnswer
 from group_protocol.ports import AssociationRequest, RevocationRequest, RotationRequest
 from group_protocol.records import (
@@ -161,5 +161,6 @@ def make_live(parts: Parts, oid: ObjectId, session: MasterSession | None = None)
         expires_s=1e9,
         m3_digest=b"",
         m4=SealedAnswer(b""),
+        token=Token(b""),
         records=DeviceRecords(keys, committed=state, judged=state),
     )

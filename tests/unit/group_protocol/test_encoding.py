@@ -1,6 +1,20 @@
-import pytest
+import json
 
-from group_protocol.encoding import Reader, b64decode, b64encode, lp, lp_list, parse_json_object, u16
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from group_protocol.encoding import (
+    JsonValue,
+    Reader,
+    b64decode,
+    b64encode,
+    dump_json_object,
+    lp,
+    lp_list,
+    parse_json_object,
+    u16,
+)
 from group_protocol.errors import DecodingError
 
 
@@ -128,3 +142,13 @@ def test_body_of_exactly_the_largest_size_is_read() -> None:
 @pytest.mark.parametrize("text", ["AAAX", "AAXX", "XXXX"])
 def test_base64url_may_end_in_any_letter(text: str) -> None:
     assert b64encode(b64decode(text)) == text
+
+
+FLAT = st.dictionaries(
+    st.text(max_size=8), st.text() | st.integers(0, 2**53 - 1) | st.lists(st.text(max_size=6), max_size=3), max_size=6
+)
+
+
+@given(FLAT)
+def test_body_is_written_as_the_standard_library_writes_it(fields: dict[str, JsonValue]) -> None:
+    assert dump_json_object(fields) == json.dumps(fields, separators=(",", ":")).encode("ascii")

@@ -7,7 +7,7 @@ from group_protocol.crypto.keys import PrivateKey
 from group_protocol.device_state import DeviceState
 from group_protocol.errors import BusyError, Reason, UnexpectedMessageError
 from group_protocol.handshake import MasterHandshake
-from group_protocol.identifiers import Address, ObjectId, SessionId
+from group_protocol.identifiers import Address, ObjectId, SessionId, Token
 from group_protocol.messages import SealedAnswer
 from master_api.sessions import DeviceRecords, HalfOpenSessions, LiveSession, LiveSessions
 from tests.support.handshakes import answer_m1, make_slave, run_exchange
@@ -42,6 +42,7 @@ def live(number: int, *, oid: int | None = None, expires_s: float = 100.0) -> Li
         expires_s=expires_s,
         m3_digest=b"",
         m4=SealedAnswer(b""),
+        token=Token(bytes(64)),
         records=DeviceRecords([], committed=state, judged=state),
         stream=RecordingStream(),
     )
