@@ -75,6 +75,10 @@ class VerificationError(RemoteProtocolError):
     default_code = ErrorCode.PEER_NOT_PROVEN
 
 
+class UnknownMasterError(VerificationError):
+    """Whoever answers signs with another key than the pinned one: a stranger, or our master's next key (§3.5)."""
+
+
 class PairingError(RemoteProtocolError):
     """The pairing code is unknown, used up, expired or locked."""
 

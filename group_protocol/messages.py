@@ -29,13 +29,15 @@ BUSY_BODY: Final = b'{"error":{"code":"busy","message":"The master is busy. Try 
 """With status 429 and Retry-After (§2)."""
 
 
-class _Fields:
+class BodyFields:
     """Takes fields out of a parsed body one by one; ``end`` refuses what is left."""
 
     def __init__(self, body: bytes, *, max_bytes: int = HANDSHAKE_BODY_MAX_BYTES) -> None:
+        """Raises DecodingError, as every method does."""
         self._fields = parse_json_object(body, max_bytes=max_bytes)
 
     def has(self, name: str) -> bool:
+        """Whether it is there."""
         return name in self._fields
 
     def raw(self, name: str, *lengths_bytes: int) -> bytes:
@@ -49,18 +51,21 @@ class _Fields:
         return decoded
 
     def text(self, name: str) -> str:
+        """A field of text."""
         value = self._fields.pop(name, None)
         if not isinstance(value, str):
             raise DecodingError(f"{name} is missing or no string")
         return value
 
     def integer(self, name: str, limit: int) -> int:
+        """A number below ``limit``."""
         value = self._fields.pop(name, None)
         if not isinstance(value, int) or value >= limit:
             raise DecodingError(f"{name} is missing, no integer, or too large")
         return value
 
     def names(self, name: str) -> list[str]:
+        """A list of 1 to 4 short names, none twice."""
         value = self._fields.pop(name, None)
         if not isinstance(value, list) or not 1 <= len(value) <= OFFERS_MAX:
             raise DecodingError(f"{name} is missing or has the wrong number of entries")
@@ -69,10 +74,12 @@ class _Fields:
         return value
 
     def version(self) -> None:
+        """``v`` is ours."""
         if self.integer("v", VERSION + 1) != VERSION:
             raise DecodingError("v is not 1")
 
     def end(self) -> None:
+        """Nothing is left."""
         if self._fields:
             raise DecodingError("a field too many")
 
@@ -117,7 +124,7 @@ class KeysSessionRequest:
     @classmethod
     def from_body(cls, body: bytes) -> Self:
         """Parse; raises DecodingError."""
-        fields = _Fields(body)
+        fields = BodyFields(body)
         fields.version()
         suites = _parse_suites(fields.names("suites"))
         request = cls(
@@ -180,7 +187,7 @@ class KeysSessionAnswer:
 
 def parse_keys_session_answer(body: bytes) -> KeysSessionAnswer | CookieChallenge:
     """Parse what /keysSession answered; raises DecodingError."""
-    fields = _Fields(body)
+    fields = BodyFields(body)
     fields.version()
     if fields.has("cookie"):
         challenge = CookieChallenge(fields.raw("cookie", HASH_BYTES))
@@ -215,7 +222,7 @@ class SealedRequest:
     @classmethod
     def from_body(cls, body: bytes, *, max_bytes: int = HANDSHAKE_BODY_MAX_BYTES) -> Self:
         """Parse; raises DecodingError."""
-        fields = _Fields(body, max_bytes=max_bytes)
+        fields = BodyFields(body, max_bytes=max_bytes)
         request = cls(
             sid=SessionId(fields.raw("sid", SESSION_ID_BYTES)),
             seq=fields.integer("seq", SEQ_LIMIT),
@@ -238,7 +245,7 @@ class SealedAnswer:
     @classmethod
     def from_body(cls, body: bytes, *, max_bytes: int = HANDSHAKE_BODY_MAX_BYTES) -> Self:
         """Parse; raises DecodingError."""
-        fields = _Fields(body, max_bytes=max_bytes)
+        fields = BodyFields(body, max_bytes=max_bytes)
         answer = cls(fields.raw("sealed"))
         fields.end()
         return answer

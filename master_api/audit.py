@@ -140,6 +140,10 @@ class AuditLog:
         self._seal_key = derive(key.secret, "audit head")
         self._clock = clock
 
+    def take_key(self, key: PrivateKey) -> None:
+        """Seal with another key from now on; the caller appends in the same transaction, so that the head is sealed."""
+        self._seal_key = derive(key.secret, "audit head")
+
     def append(self, connection: Connection, kind: AuditKind, detail: Detail) -> AuditHead:
         """Add an entry and move the sealed head. Runs on the store's writer, so no two meet."""
         head = fetch_head(connection)

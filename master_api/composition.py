@@ -1,6 +1,7 @@
 """The master's composition root: the only module of this package that knows which gateway there is."""
 
 import asyncio
+import functools
 import json
 import logging
 import os
@@ -14,7 +15,7 @@ from chain_gateway.config import GATEWAY_FOLDER, BatchTerms, GatewayConfig
 from chain_gateway.remote.client import Credentials
 from chain_gateway.remote.composition import RemoteConfig, open_remote_registry, read_token
 from group_protocol.crypto.keys import PrivateKey
-from group_protocol.errors import ConfigurationError
+from group_protocol.errors import ConfigurationError, RefusedError, VerificationError
 from group_protocol.identifiers import Address
 from group_protocol.ports import Clock, GroupRegistry
 from group_protocol.record_proofs import RecordProof
@@ -25,11 +26,22 @@ from master_api.config import MasterConfig
 from master_api.context import build_context
 from master_api.descriptions import JsonObject, describe_audit
 from master_api.folder_lock import locked_folder
-from master_api.key_file import AskPassphrase, find_passphrase, read_key
+from master_api.key_file import (
+    AskPassphrase,
+    create_key,
+    discard_next_key,
+    find_passphrase,
+    promote_next_key,
+    read_key,
+    read_next_key,
+    write_next_key,
+)
+from master_api.key_rotation import MasterKeyRotation, Outcome, describe_outcome
 from master_api.operations import Operations
 from master_api.public_endpoint import public_endpoint
 from master_api.reloading import PROGRAM
 from master_api.service import MasterService
+from master_api.store.groups import fetch_group
 from master_api.store.store import Store
 from system_ports.clock import SystemClock
 from system_ports.logs import configure_logs
@@ -66,6 +78,111 @@ def gateway_config(config: MasterConfig) -> GatewayConfig:
 def open_key(config: MasterConfig, ask_passphrase: AskPassphrase) -> PrivateKey:
     """The master's key. Raises ConfigurationError."""
     return read_key(config.data_dir, lambda: find_passphrase(os.environ, config.passphrase_file, ask_passphrase))
+
+
+async def key_in_force(config: MasterConfig, ask_passphrase: AskPassphrase) -> PrivateKey:
+    """The master's key; the rest of a change of key that was interrupted is done here, if the contract has it.
+
+    Raises:
+        VirtualGroupError: What :func:`open_service` raises.
+    """
+    passphrase = _ask_once(ask_passphrase)
+    key = open_key(config, passphrase)
+    next_key = _open_next_key(config, passphrase)
+    if next_key is None:
+        return key
+    async with _open_for_change(config, key, next_key) as rotation:
+        if rotation is not None and not rotation.is_in_contract():
+            _log.warning("a change of the master's key is not finished: vgroup master rotate-key")
+            return key
+        if rotation is not None:
+            await rotation.settle()
+    await asyncio.to_thread(promote_next_key, config.data_dir)
+    return next_key
+
+
+async def rotate_master_key(config: MasterConfig, ask_passphrase: AskPassphrase, *, abandons: bool) -> JsonObject:
+    """Change the master's key, or go on with a change that was interrupted, or give it up.
+
+    Raises:
+        ConfigurationError: The master runs, its key is no file, or its gateway does not know the new key.
+        VirtualGroupError: What :class:`MasterKeyRotation` and :func:`open_service` raise.
+    """
+    if is_served(config.admin_socket):
+        raise ConfigurationError(
+            "the master is running", remedy="Stop it first: systemctl stop vgroup-master, or Ctrl-C."
+        )
+    passphrase = _ask_once(ask_passphrase)
+    key, next_key = open_key(config, passphrase), _open_next_key(config, passphrase)
+    if next_key is None:
+        if abandons:
+            raise ConfigurationError("no change of the master's key is under way")
+        next_key = create_key(SystemRandom())
+        await asyncio.to_thread(write_next_key, config.data_dir, next_key, lambda: _passphrase_of(config, passphrase))
+    if not abandons:
+        await _require_known_to_gateway(config, next_key)
+    outcome = Outcome.PROMOTED
+    async with _open_for_change(config, key, next_key) as rotation:
+        if rotation is not None:
+            outcome = await (rotation.abandon() if abandons else rotation.run())
+    if outcome is Outcome.PROMOTED:
+        await asyncio.to_thread(promote_next_key, config.data_dir)
+    elif outcome is Outcome.ROLLED_BACK:
+        await asyncio.to_thread(discard_next_key, config.data_dir)
+    return {
+        "outcome": outcome.value,
+        "old_master": "0x" + key.address.hex(),
+        "new_master": "0x" + next_key.address.hex(),
+        "meaning": describe_outcome(outcome, key.address, next_key.address),
+    }
+
+
+@asynccontextmanager
+async def _open_for_change(
+    config: MasterConfig, key: PrivateKey, next_key: PrivateKey
+) -> AsyncIterator[MasterKeyRotation | None]:
+    """A change of key to work on; None where the store has it already and only the key file is left to be replaced."""
+    if await asyncio.to_thread(_is_master_in_store, config, next_key.address):
+        yield None
+        return
+    async with open_service(config, key) as service:
+        yield MasterKeyRotation(service.context, next_key)
+
+
+def _is_master_in_store(config: MasterConfig, address: Address) -> bool:
+    store = Store(config.resolved_store_url, may_create=False)
+    try:
+        return store.read_now(lambda connection: fetch_group(connection, address)) is not None
+    finally:
+        store.close()
+
+
+async def _require_known_to_gateway(config: MasterConfig, next_key: PrivateKey) -> None:
+    """A master whose new key its gateway does not know would be cut off from the chain afterwards."""
+    if not config.gateway or config.gateway_token_file:
+        return
+    try:
+        async with open_remote_registry(remote_config(config, next_key)) as registry:
+            await registry.fetch_identity()
+    except (RefusedError, VerificationError, ConfigurationError) as exc:
+        address = f"0x{next_key.address.hex()}"
+        raise ConfigurationError(
+            f"the gateway does not know the new key {address} yet; nothing was changed",
+            remedy=f"On the gateway: vgroup gateway authorize {address}. Then run this again.",
+        ) from exc
+
+
+def _ask_once(ask_passphrase: AskPassphrase) -> AskPassphrase:
+    """Two key files are sealed under one passphrase, which nobody wants to type twice."""
+    return functools.cache(ask_passphrase)
+
+
+def _passphrase_of(config: MasterConfig, ask_passphrase: AskPassphrase) -> str:
+    return find_passphrase(os.environ, config.passphrase_file, ask_passphrase)
+
+
+def _open_next_key(config: MasterConfig, ask_passphrase: AskPassphrase) -> PrivateKey | None:
+    return read_next_key(config.data_dir, lambda: _passphrase_of(config, ask_passphrase))
 
 
 @asynccontextmanager
@@ -211,7 +328,7 @@ async def operate(
         answer = await ask_master(config.admin_socket, name, arguments)
         if answer is not None:
             return answer
-    key = await asyncio.to_thread(open_key, config, ask_passphrase)
+    key = await key_in_force(config, ask_passphrase)
     async with open_service(config, key) as service:
         operations = Operations(service, public_endpoint(config, config.port))
         return await run_operation(operations, name, arguments)
@@ -238,7 +355,11 @@ async def check_proof(proof: RecordProof, chain: str, *, contract: Address | Non
 
 
 def _verify_audit_here(config: MasterConfig, head: str | None, ask_passphrase: AskPassphrase) -> JsonObject:
-    audit = AuditLog(open_key(config, ask_passphrase), SystemClock())
+    passphrase = _ask_once(ask_passphrase)
+    key, next_key = open_key(config, passphrase), _open_next_key(config, passphrase)
+    if next_key is not None and _is_master_in_store(config, next_key.address):
+        key = next_key
+    audit = AuditLog(key, SystemClock())
     store = Store(config.resolved_store_url, may_create=False)
     try:
         return describe_audit(

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from group_protocol.crypto.keys import PrivateKey
+from group_protocol.identifiers import Address
 from group_protocol.ports import Clock, GroupRegistry, Random
 from master_api.audit import AuditLog
 from master_api.chain_watch import ChainWatch
@@ -39,6 +40,8 @@ class MasterContext:
     calls: RegistryCalls
     half_open: HalfOpenSessions
     live: LiveSessions
+    next_master: Address | None = None
+    """The address of the key that is on its way in, while `vgroup master rotate-key` works."""
 
 
 def build_context(

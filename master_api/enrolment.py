@@ -40,6 +40,10 @@ class Enrolment:
         """From now on these rates of handshake messages."""
         self._limiter.change_rates(per_address, overall, self._context.clock.monotonic_s())
 
+    def admit(self, peer: str) -> None:
+        """Count a message of somebody unknown. Raises BusyError beyond the rate."""
+        self._limiter.admit(peer, self._context.clock.monotonic_s())
+
     def answer_keys_session(self, m1: KeysSessionRequest, peer: str) -> KeysSessionAnswer | CookieChallenge:
         """M1 to M2, or to M1R when many exchanges are half open.
 

@@ -16,6 +16,7 @@ from group_protocol.errors import (
 )
 from group_protocol.limits import DATA_BODY_MAX_BYTES, HANDSHAKE_BODY_MAX_BYTES, STREAM_MESSAGE_MAX_BYTES
 from group_protocol.messages import KeysSessionRequest, SealedRequest
+from group_protocol.succession import SuccessionRequest
 from master_api.context import MasterContext
 from master_api.control import Control
 from master_api.data_requests import DataRequests
@@ -24,6 +25,7 @@ from master_api.health import HealthCheck
 from master_api.openapi import openapi_document
 from master_api.record_intake import RecordIntake
 from master_api.stream import serve_stream
+from master_api.successions import answer_succession
 from system_ports.edge_server import COMMON_HEADERS, busy, json_response, read_body, refusal
 
 OUT_OF_ORDER_RETRY_S = 5
@@ -57,6 +59,7 @@ class Handlers:
         self._health = health
         self._openapi = json.dumps(openapi_document()).encode()
         self._posts: dict[str, tuple[PostHandler, int]] = {
+            "/succession": (self._succession, HANDSHAKE_BODY_MAX_BYTES),
             "/keysSession": (self._keys_session, HANDSHAKE_BODY_MAX_BYTES),
             "/getTicket": (self._get_ticket, HANDSHAKE_BODY_MAX_BYTES),
             "/assoc": (self._assoc, HANDSHAKE_BODY_MAX_BYTES),
@@ -96,6 +99,11 @@ class Handlers:
         if get is not None and request.method == "GET":
             return await get(request)
         raise DecodingError("no such method and path")
+
+    async def _succession(self, body: bytes, peer: str) -> bytes:
+        request = SuccessionRequest.from_body(body)
+        self._enrolment.admit(peer)
+        return (await answer_succession(self._context, request)).to_body()
 
     async def _keys_session(self, body: bytes, peer: str) -> bytes:
         return self._enrolment.answer_keys_session(KeysSessionRequest.from_body(body), peer).to_body()

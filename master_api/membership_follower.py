@@ -183,14 +183,20 @@ class MembershipFollower:
                     lambda connection: self._note_rotation(connection, event.oid, event.new_address, event.epoch)
                 )
             case MasterRotated():
-                detail: Detail = {"new_master": event.new_master.hex(), "epoch": event.epoch}
-                await self._context.store.write(
-                    lambda connection: self._context.audit.append(connection, AuditKind.MASTER_ROTATED, detail)
-                )
+                self._note_master(event.new_master)
             case _:
                 return
         if not isinstance(event, Associated | AssociationUndone):
             self._announce_epoch()
+
+    def _note_master(self, new_master: Address) -> None:
+        """The audit log has it by whoever changed the key (:mod:`master_api.key_rotation`)."""
+        if new_master not in (self._context.key.address, self._context.next_master):
+            fields = {"new_master": new_master.hex()}
+            _log.error(
+                "the register has another key for this master: stop it, and see docs/operations.md",
+                extra={"fields": fields},
+            )
 
     def cut_off(self, oid: ObjectId) -> None:
         """End what a revoked device has open."""

@@ -5,9 +5,10 @@ from typing import Any, Final
 
 from group_protocol.crypto.aead import TAG_BYTES, Aead
 from group_protocol.crypto.exchange import MLKEM_CIPHERTEXT_BYTES, MLKEM_KEY_BYTES, X25519_BYTES
-from group_protocol.identifiers import GROUP_ID_BYTES, HASH_BYTES, SESSION_ID_BYTES, SIGNATURE_BYTES
+from group_protocol.identifiers import ADDRESS_BYTES, GROUP_ID_BYTES, HASH_BYTES, SESSION_ID_BYTES, SIGNATURE_BYTES
 from group_protocol.limits import JSON_INTEGER_MAX, OFFERS_MAX, SEQ_LIMIT
 from group_protocol.messages import BUSY_BODY, REFUSAL_BODY
+from group_protocol.succession import CHANGES_MAX, MASTER_CHANGE_BYTES
 from group_protocol.suites import Suite
 
 Schema = dict[str, Any]
@@ -34,6 +35,7 @@ def openapi_document() -> Schema:
             "description": "Byte fields are base64url without padding. Whatever is wrong, the answer is the same 400.",
         },
         "paths": {
+            "/succession": _post("Who came after a master whose address is known", "SuccessionRequest", "Succession"),
             "/keysSession": _post("Key exchange: M1 to M2 or M1R", "KeysSessionRequest", "KeysSessionReply"),
             "/getTicket": _post("Identity and ticket: M3 to M4", "SealedRequest", "SealedAnswer"),
             "/assoc": _post("Association through the contract: M5 to M6", "SealedRequest", "SealedAnswer"),
@@ -91,6 +93,16 @@ def _schemas() -> dict[str, Schema]:
     return {
         "KeysSessionRequest": {"oneOf": _keys_session_requests()},
         "KeysSessionReply": {"oneOf": [*_keys_session_answers(), _cookie_challenge()]},
+        "SuccessionRequest": _object({"v": {"const": 1}, "master": _bytes(ADDRESS_BYTES)}),
+        "Succession": _object(
+            {
+                "v": {"const": 1},
+                "gid": _bytes(GROUP_ID_BYTES),
+                "chain": _bytes(8),
+                "contract": _bytes(ADDRESS_BYTES),
+                "changes": _bytes_between(MASTER_CHANGE_BYTES, CHANGES_MAX * MASTER_CHANGE_BYTES),
+            }
+        ),
         "SealedRequest": _object(
             {"sid": _bytes(SESSION_ID_BYTES), "seq": _integer(SEQ_LIMIT - 1), "sealed": _bytes_between(TAG_BYTES)}
         ),

@@ -34,6 +34,7 @@ from slave_client.sensors.ports import Sensor
 from slave_client.service import SlaveService
 from slave_client.state_directory import StateDirectory
 from slave_client.status import STATUS_FILE, describe_device
+from slave_client.succession import find_successor
 from slave_client.transport import Transport
 from system_ports.clock import SystemClock
 from system_ports.randomness import SystemRandom
@@ -90,6 +91,7 @@ async def join(config: SlaveConfig, pairing_text: str, *, patience_s: float, rep
         while True:
             try:
                 async with device.transport() as transport:
+                    await _require_master(transport, joining.state, pairing)
                     opened = await joining.open_session(transport)
                     await joining.associate(transport, opened, waits_for_chain=False)
                 return describe_device(joining.state)
@@ -234,15 +236,23 @@ async def rotate(config: SlaveConfig, *, report: Report) -> dict[str, object]:
         return describe_device(joining.state)
 
 
+async def _require_master(transport: Transport, device: DeviceState, pairing: PairingString) -> None:
+    """The string is of our master, or of the one that came after it. Raises ConfigurationError: of another."""
+    if pairing.master == device.master or pairing.master == await find_successor(transport, device):
+        return
+    raise ConfigurationError(
+        f"this device belongs to another master (0x{device.master.hex()})",
+        remedy="Use another --state-dir for another group.",
+        code=ErrorCode.PAIRED_ELSEWHERE,
+    )
+
+
 def _take_pairing(store: KeyStore, pairing: PairingString, random: Random) -> _Device:
-    """Put the pairing on the disk beside what is there: a finished join keeps its place and learns the new host."""
+    """Put the pairing on the disk beside what is there: a finished join keeps its place and learns the new host.
+
+    A string of another master may be that of our master's next key: where it leads is kept once that has proved itself.
+    """
     state = store.load_state()
-    if state is not None and state.master != pairing.master:
-        raise ConfigurationError(
-            f"this device belongs to another master (0x{state.master.hex()})",
-            remedy="Use another --state-dir for another group.",
-            code=ErrorCode.PAIRED_ELSEWHERE,
-        )
     keys = store.load_keys()
     if keys is None:
         if state is not None:
@@ -253,7 +263,8 @@ def _take_pairing(store: KeyStore, pairing: PairingString, random: Random) -> _D
     else:
         code = pairing.code if state.step is JoinStep.PAIRED else None
         state = replace(state, host=pairing.host, port=pairing.port, code=code)
-    store.store_state(state)
+    if state.master == pairing.master:
+        store.store_state(state)
     return _Device(store, keys, state)
 
 

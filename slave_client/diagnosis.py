@@ -15,8 +15,9 @@ import aiohttp
 
 from group_protocol.crypto.aead import Aead
 from group_protocol.crypto.keys import SECRET_BYTES, PrivateKey
-from group_protocol.errors import BusyError, RemoteProtocolError, VirtualGroupError
+from group_protocol.errors import BusyError, RemoteProtocolError, UnknownMasterError, VirtualGroupError
 from group_protocol.handshake import SlaveHandshake
+from group_protocol.identifiers import Address
 from group_protocol.messages import CookieChallenge, parse_keys_session_answer
 from group_protocol.ports import Random
 from slave_client.config import SlaveConfig
@@ -26,6 +27,7 @@ from slave_client.inspection import read_device_status
 from slave_client.keystore import KeyStore
 from slave_client.processor import preferred_aeads
 from slave_client.state_directory import StateDirectory
+from slave_client.succession import find_successor
 from slave_client.transport import Transport
 from system_ports.findings import (
     Finding,
@@ -85,7 +87,7 @@ def _look_at_processor() -> Finding:
 async def _look_at_master(device: DeviceState, config: SlaveConfig, random: Random) -> list[Finding]:
     pinned, place = f"0x{device.master.hex()}", f"{device.host}:{device.port}"
     try:
-        await _ask_for_proof(device, config, random)
+        proven = await _ask_for_proof(device, config, random)
     except MasterUnreachableError as exc:
         return [bad("master", str(exc), exc.remedy)]
     except BusyError as exc:
@@ -100,15 +102,35 @@ async def _look_at_master(device: DeviceState, config: SlaveConfig, random: Rand
         ]  # fmt: skip
     hint = await _ask_who_it_is(device)
     return [
-        good("master", f"{place} has proved to be {pinned}"),
+        good("master", f"{place} has proved to be {pinned}")
+        if proven == device.master
+        else good("master", f"{place} has proved to be 0x{proven.hex()}, the next key of {pinned}"),
         compare_clocks(hint.unix_s if hint else None, time.time(), "the master"),
     ]
 
 
-async def _ask_for_proof(device: DeviceState, config: SlaveConfig, random: Random) -> None:
+async def _ask_for_proof(device: DeviceState, config: SlaveConfig, random: Random) -> Address:
+    """Whose M2 it is: the pinned master's, or that of the key that came after it. Raises UnknownMasterError if neither."""
+    async with Transport(
+        device.host, device.port, connect_timeout_s=_TIMEOUT_S, answer_timeout_s=_TIMEOUT_S
+    ) as transport:
+        try:
+            await _ask_for_m2(transport, device, device.master, config, random)
+        except UnknownMasterError:
+            successor = await find_successor(transport, device)
+            if successor is None:
+                raise
+            await _ask_for_m2(transport, device, successor, config, random)
+            return successor
+        return device.master
+
+
+async def _ask_for_m2(
+    transport: Transport, device: DeviceState, master: Address, config: SlaveConfig, random: Random
+) -> None:
     handshake = SlaveHandshake(
         key=PrivateKey.from_secret(random.token_bytes(SECRET_BYTES)),  # never shown: the exchange ends before M3
-        master=device.master,
+        master=master,
         gid=device.gid,
         oid=None,
         suites=config.suites,
@@ -116,14 +138,11 @@ async def _ask_for_proof(device: DeviceState, config: SlaveConfig, random: Rando
         pairing_code=None,
         random=random,
     )
-    async with Transport(
-        device.host, device.port, connect_timeout_s=_TIMEOUT_S, answer_timeout_s=_TIMEOUT_S
-    ) as transport:
-        answer = parse_keys_session_answer(await transport.post("/keysSession", handshake.start().to_body()))
-        following = handshake.receive_keys_session(answer)
-        if isinstance(answer, CookieChallenge):
-            answer = parse_keys_session_answer(await transport.post("/keysSession", following.to_body()))
-            handshake.receive_keys_session(answer)
+    answer = parse_keys_session_answer(await transport.post("/keysSession", handshake.start().to_body()))
+    following = handshake.receive_keys_session(answer)
+    if isinstance(answer, CookieChallenge):
+        answer = parse_keys_session_answer(await transport.post("/keysSession", following.to_body()))
+        handshake.receive_keys_session(answer)
 
 
 async def _ask_who_it_is(device: DeviceState) -> MasterHint | None:

@@ -15,8 +15,9 @@ from dataclasses import dataclass, replace
 from group_protocol.channels import SlaveSession
 from group_protocol.crypto.aead import Aead
 from group_protocol.crypto.keys import PrivateKey
-from group_protocol.errors import Reason, RefusedError, RegistryUnavailable
+from group_protocol.errors import Reason, RefusedError, RegistryUnavailable, UnknownMasterError
 from group_protocol.handshake.slave import SlaveHandshake
+from group_protocol.identifiers import Address
 from group_protocol.messages import CookieChallenge, SealedAnswer, parse_keys_session_answer
 from group_protocol.ports import Random, RegistryIdentity
 from group_protocol.suites import Suite
@@ -25,6 +26,7 @@ from group_protocol.typed_data import TypedDataDomain
 from slave_client.device_state import DeviceState, Enrolment, JoinStep
 from slave_client.errors import DeviceRevokedError, MasterRefusalError
 from slave_client.keystore import DeviceKeys, KeyStore
+from slave_client.succession import find_successor
 from slave_client.transport import Transport
 
 _POLL_S = 1.0
@@ -99,7 +101,8 @@ class Joining:
         Raises:
             MasterRefusalError: The master admits none of our keys.
             DeviceRevokedError: It says that we are revoked.
-            RemoteProtocolError: Somebody answered who is not the master, or not in the right way.
+            UnknownMasterError: Somebody answered who is not the master, nor its successor.
+            RemoteProtocolError: It did not answer in the right way.
             MasterUnreachableError, BusyError, KeyStoreError: As they say.
         """
         if self.state.step is JoinStep.REVOKED:
@@ -163,10 +166,22 @@ class Joining:
             await self._advance(replace(self.state, enrolment=replace(self.state.enrolment, sending_epoch=epoch)))
 
     async def _exchange(self, transport: Transport, key: PrivateKey) -> OpenSession:
+        """M1–M4 with the pinned master, or with the one that its own signature names as the next (§3.5)."""
+        try:
+            return await self._exchange_with(transport, key, self.state.master)
+        except UnknownMasterError:
+            successor = await find_successor(transport, self.state)
+            if successor is None:
+                raise
+        opened = await self._exchange_with(transport, key, successor)
+        self._report(f"the master has a new key and proved it: it is 0x{successor.hex()} from now on")
+        return opened
+
+    async def _exchange_with(self, transport: Transport, key: PrivateKey, master: Address) -> OpenSession:
         place = self.state.enrolment
         handshake = SlaveHandshake(
             key=key,
-            master=self.state.master,
+            master=master,
             gid=self.state.gid,
             oid=place.oid if place else None,
             suites=self._offer.suites,
@@ -181,11 +196,12 @@ class Joining:
             following = handshake.receive_keys_session(answer)
         body = await transport.post_twice("/getTicket", following.to_body())
         ticket = handshake.receive_ticket(SealedAnswer.from_body(body))
-        await self._take_ticket(ticket)
+        await self._take_ticket(ticket, master)
         domain = TypedDataDomain(RegistryIdentity(ticket.chain_id, ticket.contract))
         return OpenSession(ticket, handshake.session, key, domain)
 
-    async def _take_ticket(self, ticket: Ticket) -> None:
+    async def _take_ticket(self, ticket: Ticket, master: Address) -> None:
+        """Whoever issued it has proved itself: only now is it the pinned master, if it was not before."""
         before = self.state.enrolment
         place = Enrolment(
             ticket.gid,
@@ -197,7 +213,7 @@ class Joining:
             ticket.contract,
             before.sending_epoch if before else ticket.epoch,
         )
-        state = self.state.enrolled(place)
+        state = replace(self.state.enrolled(place), master=master)
         if ticket.state is MembershipState.ACTIVE:
             state = state.associated()
         elif ticket.state is MembershipState.REVOKED:

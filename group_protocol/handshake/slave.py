@@ -8,7 +8,7 @@ from group_protocol.crypto.aead import Aead
 from group_protocol.crypto.exchange import SlaveShare, make_slave_share
 from group_protocol.crypto.kdf import is_equal
 from group_protocol.crypto.keys import PrivateKey, verify_signature
-from group_protocol.errors import LocalProtocolError, UnexpectedMessageError, VerificationError
+from group_protocol.errors import LocalProtocolError, UnexpectedMessageError, UnknownMasterError, VerificationError
 from group_protocol.handshake.transcript import HandshakeSecrets, compute_th1, master_digest, slave_digest
 from group_protocol.identifiers import HASH_BYTES, Address, GroupId, ObjectId, derive_object_id
 from group_protocol.messages import CookieChallenge, KeysSessionAnswer, KeysSessionRequest, SealedAnswer, SealedRequest
@@ -107,7 +107,8 @@ class SlaveHandshake:
 
         Raises:
             UnexpectedMessageError: Not now.
-            VerificationError: The peer is not the pinned master, or has not our key; nothing of ours was sent.
+            UnknownMasterError: The peer is not the pinned master; nothing of ours was sent.
+            VerificationError: It has not our key, or picked what was not offered; nothing of ours was sent.
             DecodingError: The master's share is malformed.
         """
         next_state = self._next_state(answer)
@@ -125,7 +126,10 @@ class SlaveHandshake:
         if m2.suite not in self._m1.suites or m2.aead not in self._m1.aeads:
             raise VerificationError("master picked what was not offered")
         th1 = compute_th1(self._m1, suite=m2.suite, aead=m2.aead, sid=m2.sid, mn=m2.mn, share_m=m2.share)
-        verify_signature(master_digest(th1, self._master), m2.sig, self._master)
+        try:
+            verify_signature(master_digest(th1, self._master), m2.sig, self._master)
+        except VerificationError as exc:
+            raise UnknownMasterError(f"whoever answers is not the master 0x{self._master.hex()}") from exc
         secrets = HandshakeSecrets.from_agreement(th1, self._share.agree(m2.suite, m2.share))
         if not is_equal(secrets.confirmation(m2.sig), m2.fin):
             raise VerificationError("master has not the key that its share promises")

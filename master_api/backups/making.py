@@ -23,7 +23,7 @@ from group_protocol.errors import ConfigurationError
 from master_api.backups.manifest import MANIFEST_NAME, SETTINGS_PART, STORE_PART, Manifest, Part
 from master_api.backups.snapshot import copy_snapshot, snapshots
 from master_api.config import MasterConfig
-from master_api.key_file import KEYSTORE_NAME, PLAIN_KEY_NAME
+from master_api.key_file import KEY_FILES, KEYSTORE_NAME, PLAIN_KEY_NAME
 from master_api.private_files import refuse_if_readable_by_others
 from system_ports.private_files import DRAFT_SUFFIX, PRIVATE_FILE_MODE, sync_folder
 
@@ -63,7 +63,7 @@ def find_sources(config: MasterConfig, gateway_folder: Path, settings_file: Path
         raise ConfigurationError(
             f"there is no store at {missing[0]}", remedy="Give the master's --data-dir.", code=ErrorCode.NO_MASTER_HERE
         )
-    files = {name: config.data_dir / name for name in (KEYSTORE_NAME, PLAIN_KEY_NAME)}
+    files = {name: config.data_dir / name for name in KEY_FILES}
     files = {name: path for name, path in files.items() if path.exists()}
     for path in files.values():
         refuse_if_readable_by_others(path)

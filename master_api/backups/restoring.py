@@ -14,7 +14,7 @@ from master_api.backups.making import measure
 from master_api.backups.manifest import MANIFEST_MAX_BYTES, MANIFEST_NAME, Manifest, Part, parse_manifest
 from master_api.config import MasterConfig
 from master_api.folder_lock import LOCK_NAME, locked_folder
-from master_api.key_file import KEYSTORE_NAME, PLAIN_KEY_NAME
+from master_api.key_file import KEY_FILES
 from master_api.private_files import PRIVATE_FOLDER_MODE, ensure_private_folder
 from master_api.store.schema import SCHEMA_VERSION
 from system_ports.private_files import PRIVATE_FILE_MODE, sync_folder
@@ -136,7 +136,7 @@ def _damaged(part: Part) -> ConfigurationError:
 
 def _put_in_place(staging: Path, folder: Path) -> None:
     """The key last: a folder without one is refused as no master's, should the power go in between."""
-    keys = {KEYSTORE_NAME, PLAIN_KEY_NAME}
+    keys = set(KEY_FILES)
     for path in sorted(staging.iterdir(), key=lambda path: path.name in keys):
         path.rename(folder / path.name)
     for place in (*(place for place in folder.rglob("*") if place.is_dir()), folder):

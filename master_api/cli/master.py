@@ -80,14 +80,42 @@ def run_command(  # noqa: PLR0913 - Typer makes an option of each parameter
         "log_format": log_format,
         "log_level": log_level,
     }
-    from master_api.composition import open_key, run_master  # noqa: PLC0415 - the chain takes a second to import
+    from master_api.composition import key_in_force, run_master  # noqa: PLC0415 - the chain takes a second to import
 
     def read_config() -> MasterConfig:
         return load_config(data_dir, options=options)
 
     config = read_config()
-    key = open_key(config, ask_passphrase)
-    run(run_master(config, key, ready_file=ready_file, read_config=read_config))
+
+    async def run_with_key() -> None:
+        key = await key_in_force(config, ask_passphrase)
+        await run_master(config, key, ready_file=ready_file, read_config=read_config)
+
+    run(run_with_key())
+
+
+@master_app.command("rotate-key")
+def rotate_key_command(
+    *,
+    data_dir: DataDir = None,
+    abandon: Annotated[
+        bool, typer.Option("--abandon", help="Give up a change that was interrupted: the old key stays.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Change the master's key. Devices, group and records stay, and no device has to be touched. Stop the master first.
+
+    Interrupted, it is run again: it goes on where it stood.
+    """
+    from master_api.composition import rotate_master_key  # noqa: PLC0415 - the chain takes a second to import
+
+    result = run(rotate_master_key(load_config(data_dir), ask_passphrase, abandons=abandon))
+    meaning = result.pop("meaning")
+    if as_json:
+        print_json(result)
+        return
+    print_fields(result)
+    typer.echo(meaning)
 
 
 @master_app.command("status")

@@ -68,6 +68,12 @@ def count_wrong_proof(connection: Connection, code_id: bytes) -> int:
     return int(connection.execute(select(table.c.wrong_proofs).where(table.c.code_id == code_id)).scalar_one())
 
 
+def replace_sealed_code(connection: Connection, code_id: bytes, sealed_code: bytes) -> None:
+    """The code is sealed under another key."""
+    table = schema.invitations
+    connection.execute(update(table).where(table.c.code_id == code_id).values(sealed_code=sealed_code))
+
+
 def mark_used(connection: Connection, code_id: bytes, oid: ObjectId) -> None:
     """The invitation enrolled this device."""
     table = schema.invitations

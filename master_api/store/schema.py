@@ -85,6 +85,19 @@ rotations: Final = Table(
 )
 """Changes of key that devices asked for, signed by both keys; kept before the contract hears of them."""
 
+master_changes: Final = Table(
+    "master_changes",
+    METADATA,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("old_address", LargeBinary(20), nullable=False, unique=True),
+    Column("new_address", LargeBinary(20), nullable=False, unique=True),
+    Column("deadline_unix_s", BigInteger, nullable=False),
+    Column("by_old", LargeBinary(64), nullable=False),
+    Column("by_new", LargeBinary(64), nullable=False),
+    Column("is_in_force", SmallInteger, nullable=False),  # 0: signed, and the contract is not known to have it
+)
+"""Changes of the master's own key, signed by both keys: what a slave is shown that pinned an older one."""
+
 waiting_associations: Final = Table(
     "waiting_associations",
     METADATA,

@@ -32,6 +32,11 @@ def drop_association(connection: Connection, oid: ObjectId) -> None:
     connection.execute(delete(table).where(table.c.oid == oid))
 
 
+def drop_associations(connection: Connection) -> None:
+    """No request that waits is good any more: the tokens in them are an older master key's."""
+    connection.execute(delete(schema.waiting_associations))
+
+
 def fetch_waiting_associations(connection: Connection) -> list[WaitingAssociation]:
     """All of them."""
     return [WaitingAssociation(*row) for row in connection.execute(select(schema.waiting_associations))]
