@@ -75,7 +75,7 @@ class MasterKeyRotation:
         if context.group.formed is None:
             raise RefusedError(Reason.UNKNOWN_GROUP, "this master has no group yet", remedy="Run: vgroup group create")
         if not self.is_in_contract():
-            await context.store.read(lambda connection: context.audit.verify(connection))
+            await context.store.read(context.audit.verify)
             try:
                 await self._ask_contract()
             except (RegistryUnavailable, RegistryInconsistent, TimeoutError):
@@ -146,7 +146,7 @@ class MasterKeyRotation:
         async with asyncio.timeout(RECEIPT_WAIT_S):
             await context.registry.rotate_master(request)
         async with asyncio.timeout(EVENT_WAIT_S):
-            while not self.is_in_contract():
+            while not self.is_in_contract():  # noqa: ASYNC110 - nothing tells of it
                 await asyncio.sleep(_POLL_S)
 
     async def _sign(self, gid: GroupId) -> MasterChangeRow:

@@ -110,7 +110,7 @@ async def _look_at_master(device: DeviceState, config: SlaveConfig, random: Rand
 
 
 async def _ask_for_proof(device: DeviceState, config: SlaveConfig, random: Random) -> Address:
-    """Whose M2 it is: the pinned master's, or that of the key that came after it. Raises UnknownMasterError if neither."""
+    """Whose M2 it is: the pinned master or the one after it. Raises UnknownMasterError: neither."""
     async with Transport(
         device.host, device.port, connect_timeout_s=_TIMEOUT_S, answer_timeout_s=_TIMEOUT_S
     ) as transport:

@@ -5,12 +5,13 @@ from typing import Any
 
 from group_protocol.encoding import b64decode
 from group_protocol.senml import Reading, encode_readings
+from group_protocol.succession import SuccessionRequest
 from tests.fuzz.gateway_seeds import gateway_seeds
 from tests.fuzz.kept_inputs import FOLDER, load_corpus, save_corpus
 from tests.fuzz.outer_seeds import chain_seeds, file_seeds
 from tests.fuzz.proof_seeds import proof_seeds
 from tests.fuzz.targets import TARGETS
-from tests.vectors.make_vectors import HERE, NEW_SLAVE
+from tests.vectors.make_vectors import HERE, MASTER, NEW_SLAVE
 
 _LAYOUTS = ("m3_plaintext", "m4_plaintext", "m5_plaintext", "m6_plaintext")
 _EXTENSION = bytes.fromhex("0001 0002 abcd 7fff 0000".replace(" ", ""))
@@ -20,7 +21,7 @@ def make_seeds() -> dict[str, list[bytes]]:
     """For each target some inputs that its decoder takes."""
     vectors: dict[str, dict[str, Any]] = {
         name: json.loads((HERE / f"{name}.json").read_text())
-        for name in ("e1", "h1", "r1", "records", "peer", "identifiers")
+        for name in ("e1", "h1", "r1", "records", "peer", "identifiers", "succession")
     }
     exchanges = [vectors[name] for name in ("e1", "h1", "r1")]
     ids, records = vectors["identifiers"], vectors["records"]
@@ -37,6 +38,10 @@ def make_seeds() -> dict[str, list[bytes]]:
     seeds = {
         "m1": [exchange["m1_body"].encode() for exchange in exchanges],
         "m2": [exchange["m2_body"].encode() for exchange in exchanges] + [_cookie()],
+        "successions": [
+            b"q" + SuccessionRequest(MASTER.address).to_body(),
+            b"a" + vectors["succession"]["body"].encode(),
+        ],
         "sealed_bodies": [exchange[f"{name}_body"].encode() for exchange in exchanges for name in ("m3", "m4", "data")],
         "base64url": [b"", b"AA", b"AAA", b"_-8", shares[0]["share"].encode()],
         "inner_plaintexts": [*inner, bytes([4]) + rotation],

@@ -31,6 +31,7 @@ from group_protocol.pairing import parse_pairing_string
 from group_protocol.peer_messages import decode_delivery, encode_delivery, verify_delivery
 from group_protocol.records import decode_items, encode_items
 from group_protocol.senml import decode_readings, encode_readings
+from group_protocol.succession import Succession, SuccessionRequest
 from group_protocol.suites import Suite
 from group_protocol.tickets import AssociationCall, EvidencePolicy, IdentityProof, RegistryResult, SessionTerms, Ticket
 from tests.fuzz import chain_targets, file_targets, gateway_targets, proof_targets
@@ -64,6 +65,21 @@ def fuzz_m2(raw: bytes) -> None:
         slave.receive_keys_session(m2)
     except RemoteProtocolError:
         return
+
+
+def fuzz_successions(raw: bytes) -> None:
+    """The first byte chooses question or answer."""
+    kind: type[Succession | SuccessionRequest] = SuccessionRequest if raw[:1] == b"q" else Succession
+    try:
+        decoded = kind.from_body(raw[1:])
+    except DecodingError:
+        return
+    assert kind.from_body(decoded.to_body()) == decoded
+    if isinstance(decoded, Succession):
+        try:
+            decoded.verify(MASTER_KEY.address)
+        except VerificationError:
+            return
 
 
 def _waiting_slave() -> SlaveHandshake:

@@ -97,6 +97,27 @@ function checkPeer() {
   equal("RECEIPT of a refusal", r.receipt(9, 8, 2), v.frames.receipt_of_refusal);
 }
 
+function checkSuccession() {
+  const v = load("succession");
+  const secrets = v.secrets.map(e.unhex);
+  const addresses = secrets.map((secret) => e.addressOf(e.publicKeyOf(secret)));
+  equal("pinned master", addresses[0], v.pinned);
+  equal("newest master", addresses.at(-1), v.newest);
+  v.changes.forEach((text, at) => {
+    const digest = r.typedDigest(separator, "MasterRotation", raw.gid, addresses[at + 1], v.deadline);
+    const signatures = [e.sign(secrets[at], digest), e.sign(secrets[at + 1], digest)];
+    equal("change of master", e.join(addresses[at + 1], e.u64(v.deadline), ...signatures), text);
+    equal("who was the master", e.recover(digest, e.unhex(text).subarray(28, 92)), e.hex(addresses[at]));
+  });
+  const told = JSON.parse(v.body);
+  equal("fields of a succession", Object.keys(told).sort().join(), "chain,changes,contract,gid,v");
+  equal("gid of a succession", e.unb64(told.gid), ids.gid);
+  equal("chain of a succession", e.unb64(told.chain), e.hex(e.u64(ids.chain_id)));
+  equal("contract of a succession", e.unb64(told.contract), ids.contract);
+  equal("changes of a succession", e.unb64(told.changes), v.changes.join(""));
+  equal("who is asked about", e.unb64(JSON.parse(v.request).master), v.pinned);
+}
+
 function checkAnchor() {
   const v = load("anchor");
   const [gid, from, to, sid] = [v.gid, v.from, v.to, v.sid].map(e.unhex);
@@ -173,5 +194,6 @@ checkIdentifiers();
 checkRecords();
 checkPeer();
 checkAnchor();
+checkSuccession();
 for (const name of ["e1", "h1", "r1"]) checkHandshake(name);
 console.log(JSON.stringify({ compared }));

@@ -45,6 +45,7 @@ from group_protocol.records import (
     sign_record,
 )
 from group_protocol.senml import Reading, encode_readings
+from group_protocol.succession import MasterChange, Succession, SuccessionRequest
 from group_protocol.suites import Suite
 from group_protocol.tickets import (
     AssociationCall,
@@ -357,6 +358,25 @@ def make_peer_vector() -> dict[str, Any]:
     }
 
 
+def make_succession_vector() -> dict[str, Any]:
+    """Two changes of the master's key, one after the other, as a slave is shown them that pinned the first."""
+    last = PrivateKey.from_secret(fixed("last master", 32))
+    steps = ((MASTER, NEW_MASTER), (NEW_MASTER, last))
+    changes = []
+    for old, new in steps:
+        digest = DOMAIN.master_rotation_digest(GID, new.address, DEADLINE_UNIX_S)
+        changes.append(MasterChange(new.address, DEADLINE_UNIX_S, old.sign_digest(digest), new.sign_digest(digest)))
+    return {
+        "pinned": MASTER.address,
+        "secrets": [MASTER.secret, NEW_MASTER.secret, last.secret],
+        "deadline": DEADLINE_UNIX_S,
+        "changes": [change.encode() for change in changes],
+        "newest": last.address,
+        "request": SuccessionRequest(MASTER.address).to_body().decode(),
+        "body": Succession(GID, IDENTITY, tuple(changes)).to_body().decode(),
+    }
+
+
 def make_anchor_vector() -> dict[str, Any]:
     """Leaves of five stored records, signed and checkpointed, their root, and the path of each."""
     sid = SessionId(fixed("sid", 16))
@@ -451,6 +471,7 @@ def make_all() -> dict[str, str]:
         "e1.json": to_text(make_handshake_vector(Suite.E1, Aead.C20P1305, inputs)),
         "r1.json": to_text(make_handshake_vector(Suite.R1, Aead.A256GCM, inputs)),
         "records.json": to_text(make_records_vector()),
+        "succession.json": to_text(make_succession_vector()),
         "peer.json": to_text(make_peer_vector()),
         "anchor.json": to_text(make_anchor_vector()),
     }

@@ -20,7 +20,9 @@ def _load(name: str) -> dict[str, Any]:
     return parsed
 
 
-@pytest.mark.parametrize("name", ["identifiers.json", "h1.json", "e1.json", "r1.json", "records.json"])
+@pytest.mark.parametrize(
+    "name", ["identifiers.json", "h1.json", "e1.json", "r1.json", "records.json", "succession.json"]
+)
 def test_code_still_makes_the_frozen_vectors(name: str) -> None:
     assert make_all()[name] == (HERE / name).read_text()
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -62,6 +63,9 @@ def is_good_scalar(schema: dict[str, Any], value: Any) -> bool:
     )
 
 
+SUCCESSION = json.loads((Path(__file__).parents[2] / "vectors" / "succession.json").read_text())
+
+
 def bodies(exchange: Exchange) -> dict[tuple[str, str], list[bytes]]:
     """Real bodies of the requests and answers of each path."""
     sealed_request, sealed_answer = exchange.m3.to_body(), exchange.m4.to_body()
@@ -69,6 +73,8 @@ def bodies(exchange: Exchange) -> dict[tuple[str, str], list[bytes]]:
         exchange.m1.suites, exchange.m1.aeads, bytes(16), exchange.m1.sn, exchange.m1.share, bytes(32)
     )
     found = {
+        ("/succession", "request"): [SUCCESSION["request"].encode()],
+        ("/succession", "answer"): [SUCCESSION["body"].encode()],
         ("/keysSession", "request"): [exchange.m1.to_body(), with_cookie.to_body()],
         ("/keysSession", "answer"): [exchange.m2.to_body(), CookieChallenge(bytes(32)).to_body()],
     }
@@ -105,7 +111,7 @@ def test_message_without_a_field_or_with_one_too_many_fits_no_schema(suite: Suit
 
 
 def test_refusal_and_busy_bodies_fit_their_schemas() -> None:
-    for path in ("/keysSession", "/getTicket", "/assoc", "/rotate", "/data"):
+    for path in ("/succession", "/keysSession", "/getTicket", "/assoc", "/rotate", "/data"):
         assert errors(schema_of(path, "answer", "400"), json.loads(REFUSAL_BODY)) == []
         assert errors(schema_of(path, "answer", "429"), json.loads(BUSY_BODY)) == []
 
