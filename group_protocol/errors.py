@@ -78,6 +78,8 @@ class VerificationError(RemoteProtocolError):
 class UnknownMasterError(VerificationError):
     """Whoever answers signs with another key than the pinned one: a stranger, or our master's next key (§3.5)."""
 
+    default_code = ErrorCode.ANOTHER_MASTER
+
 
 class PairingError(RemoteProtocolError):
     """The pairing code is unknown, used up, expired or locked."""

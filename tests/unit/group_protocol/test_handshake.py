@@ -228,7 +228,7 @@ def test_m3_with_a_signature_of_another_key_fails_the_exchange(monkeypatch: pyte
     master, m2 = answer_m1(slave.start())
     monkeypatch.setattr(PrivateKey, "sign_digest", lambda _self, digest: _sign_as_stranger(digest))
     m3 = receive_m2(slave, m2)
-    with pytest.raises(UnknownMasterError, match="is not the master"):
+    with pytest.raises(VerificationError, match="another key"):
         master.receive_identity(m3)
     assert master.state is MasterState.FAILED
 

@@ -16,6 +16,7 @@ from group_protocol.messages import (
     SealedAnswer,
     SealedRequest,
 )
+from group_protocol.succession import Succession, SuccessionRequest
 from group_protocol.suites import Suite
 from master_api.openapi import openapi_document
 from tests.support.handshakes import Exchange, run_exchange
@@ -123,9 +124,12 @@ def test_every_reference_leads_somewhere() -> None:
 
 
 def test_document_names_only_fields_of_the_messages() -> None:
-    messages = (KeysSessionRequest, KeysSessionAnswer, CookieChallenge, SealedRequest, SealedAnswer)
+    messages = (
+        *(KeysSessionRequest, KeysSessionAnswer, CookieChallenge, SealedRequest, SealedAnswer),
+        *(SuccessionRequest, Succession),
+    )
     known = {name for message in messages for name in message.__dataclass_fields__}
-    known |= {"v", "slavePubRSAKey", "encryptedAESKey"}
+    known |= {"v", "slavePubRSAKey", "encryptedAESKey", "chain", "contract"}
     named = {
         name
         for schema in SCHEMAS.values()
