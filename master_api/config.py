@@ -131,7 +131,7 @@ class MasterConfig:
     """Messages of one slave to another that may wait while the receiver is away."""
     peer_queue_full: FullQueue = FullQueue.REFUSE
     """REFUSE: a message that finds the queue full is refused. DROP_OLDEST: the oldest one is pushed out and counted."""
-    commit_delay_s: float = 0.002
+    commit_delay_s: float = 0.01
     """Records that came alone wait this long for others with which they can share a commit."""
     signature_processes_max: int = 16
     """Most processes that check records' signatures, and no more than one for each core but one. 0: none."""

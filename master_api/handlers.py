@@ -133,8 +133,11 @@ class Handlers:
             raise DecodingError("no WebSocket handshake")
         socket.headers.update(COMMON_HEADERS)
         await socket.prepare(request)
+        transport = request.transport
+        if transport is None:
+            return socket  # gone already
         try:
-            await serve_stream(self._context, self._intake, socket)
+            await serve_stream(self._context, self._intake, socket, transport)
         except VirtualGroupError as exc:
             self._note(request, exc)
         except Exception:  # noqa: BLE001 - the connection is a WebSocket now; no HTTP answer may follow on it

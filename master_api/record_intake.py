@@ -5,27 +5,29 @@ in order, and because a failed write breaks the chain it belongs to: the writes 
 too, and the next frame begins again from what is really stored.
 """
 
-from collections.abc import Callable, Container, Sequence
+import contextlib
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 from group_protocol.device_state import DeviceState, StoredRecord
 from group_protocol.errors import Reason, StoreError, UnexpectedMessageError
 from group_protocol.frames import Ack, Items
-from group_protocol.identifiers import ObjectId
-from group_protocol.intake import Intake, IntakeRules, Refusal, seqs_to_look_up, take_items
+from group_protocol.intake import Intake, Refusal, seqs_to_look_up, take_items
 from group_protocol.ports import Clock, GroupRegistry
 from group_protocol.records import Checkpoint, Item, SignedRecord
 from group_protocol.tickets import SessionTerms
 from master_api.current_group import CurrentGroup
 from master_api.intake_counts import IntakeCounts
 from master_api.peer_post import FrameQuota, PeerPost
+from master_api.session_rules import SessionRulesMaker
 from master_api.sessions import LiveSession
-from master_api.signature_checks import SignatureChecks
+from master_api.signature_checks import SIGNATURES_CHECKED_INLINE_MAX, SignatureChecks
 from master_api.store.record_writes import RecordsWrite, WriteChain
 from master_api.store.records import fetch_device_state, fetch_stored
 from master_api.store.store import Store
 
-HasRoom = Callable[[ObjectId], bool]
+_NOTHING_STORED: Final[Mapping[int, StoredRecord]] = {}
 
 
 @dataclass(slots=True)
@@ -36,6 +38,19 @@ class PendingCommit:
     first_seq: int
     chain: WriteChain
     written: RecordsWrite | None
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether it is known what became of it."""
+        return self.written is None or self.written.is_done
+
+
+class Known(NamedTuple):
+    """What a frame is judged upon; see :func:`group_protocol.intake.take_items`."""
+
+    state: DeviceState
+    stored: Mapping[int, StoredRecord] = _NOTHING_STORED
+    signed: Container[SignedRecord] = ()
 
 
 class RecordIntake:
@@ -57,10 +72,8 @@ class RecordIntake:
     ) -> None:
         self._store = store
         self._group = group
-        self._registry = registry
         self._clock = clock
-        self._terms = terms
-        self._post = post
+        self._rules = SessionRulesMaker(group, registry, terms, post)
         self._credit_bytes = credit_bytes
         self._checks = checks
         self._refuses_all = refuses_all
@@ -79,29 +92,41 @@ class RecordIntake:
         Raises:
             UnexpectedMessageError: The session has ended meanwhile; nothing was queued.
         """
-        first_seq = _seq(items[0])
         async with live.in_order:
             chain = live.records.chain
             try:
-                with self._post.quota(live.oid, len(live.records.keys) - 1) as quota:
-                    intake = await self._judge(live, items, quota.has_room)
-                    if live.is_ended:
-                        raise UnexpectedMessageError("the session has ended")
-                    written = self._queue(live, intake, chain, quota)
+                known = await self._ask(live, items)
             except StoreError:
-                _begin_anew(live, chain)
-                return PendingCommit(_unavailable(live.records.committed, first_seq), first_seq, chain, None)
-            live.records.judged = intake.state
-            return PendingCommit(intake, first_seq, chain, written)
+                return _fail(live, chain, items)
+            return self._take(live, items, chain, known)
+
+    def begin_at_once(self, live: LiveSession, items: Sequence[Item]) -> PendingCommit | None:
+        """The same without waiting, as nearly every frame of a stream allows.
+
+        None where something has to be asked first, the store or another process: then nothing has happened.
+
+        Raises:
+            UnexpectedMessageError: As :meth:`begin`.
+        """
+        state = live.records.judged
+        if state is None or live.in_order.locked() or _has_to_ask(items, state):
+            return None
+        return self._take(live, items, live.records.chain, Known(state))
 
     async def finish(self, live: LiveSession, pending: PendingCommit) -> Ack:
         """Wait until a judged frame is committed, and make its ACK."""
-        intake = pending.intake
         if pending.written is not None:
-            try:
+            with contextlib.suppress(StoreError):  # the ACK tells of it
                 await pending.written.wait()
+        return self.settle(live, pending)
+
+    def settle(self, live: LiveSession, pending: PendingCommit) -> Ack:
+        """The ACK of a judged frame of which it is known whether it was committed. Frames are settled in order."""
+        intake, written = pending.intake, pending.written
+        if written is not None:
+            if written.error is None:
                 _note_committed(live, intake)
-            except StoreError:
+            else:
                 intake = _unavailable(live.records.committed, pending.first_seq)
                 _begin_anew(live, pending.chain)
         self._counts.note(intake)
@@ -112,21 +137,37 @@ class RecordIntake:
         state = live.records.committed
         return Ack(state.last_seq, state.evidence_seq, self._credit_bytes, self._group.view().epoch)
 
-    async def _judge(self, live: LiveSession, items: Sequence[Item], has_room: HasRoom) -> Intake:
+    async def _ask(self, live: LiveSession, items: Sequence[Item]) -> Known:
+        """Ask the store, and the processes that check signatures. Raises StoreError."""
         if live.records.judged is None:
             live.records.judged = await self._store.write(lambda connection: fetch_device_state(connection, live.oid))
             live.records.committed = live.records.judged
         state = live.records.judged
         if self._refuses_all():
-            refusal = Refusal(_seq(items[0]), Reason.CHAIN_UNAVAILABLE, "the chain has been away for too long")
-            return Intake(state, (), (), 0, refusal)
-        stored: dict[int, StoredRecord] = {}
+            return Known(state)
+        stored: Mapping[int, StoredRecord] = _NOTHING_STORED
         if seqs := seqs_to_look_up(state, items):
             # By the writer's queue, not by a reader: what is looked up may be queued and not committed.
             stored = await self._store.write(lambda connection: fetch_stored(connection, live.oid, seqs))
-        good = await self._check_signatures(live, items, state)
-        # The rules are asked for after the wait: the group may have changed meanwhile.
-        return take_items(items, state, self._rules(live, has_room), stored, signed=good)
+        return Known(state, stored, await self._check_signatures(live, items, state))
+
+    def _take(self, live: LiveSession, items: Sequence[Item], chain: WriteChain, known: Known) -> PendingCommit:
+        """Judge and queue, in one go: nothing else happens to the session meanwhile."""
+        # The rules are asked for after any wait: the group may have changed meanwhile.
+        rules, quota = self._rules.of(live)
+        try:
+            with quota:
+                if self._refuses_all():
+                    intake = Intake(known.state, (), (), 0, _chain_is_away(items))
+                else:
+                    intake = take_items(items, known.state, rules, known.stored, signed=known.signed)
+                if live.is_ended:
+                    raise UnexpectedMessageError("the session has ended")
+                written = self._queue(live, intake, chain, quota)
+        except StoreError:
+            return _fail(live, chain, items)
+        live.records.judged = intake.state
+        return PendingCommit(intake, _seq(items[0]), chain, written)
 
     async def _check_signatures(
         self, live: LiveSession, items: Sequence[Item], state: DeviceState
@@ -142,27 +183,6 @@ class RecordIntake:
             return ()
         group = self._group.require()
         return await self._checks.find_good(group.domain, group.gid, live.oid, live.records.address_in(epoch), new)
-
-    def _rules(self, live: LiveSession, has_room: HasRoom) -> IntakeRules:
-        group, membership = self._group.require(), self._registry.membership()
-        view = membership.objects.get(live.oid)
-
-        def is_active_member(oid: ObjectId) -> bool:
-            return membership.is_active_member(group.gid, oid)
-
-        is_sender_active = is_active_member(live.oid) and view is not None and view.account == live.address
-        return IntakeRules(
-            domain=group.domain,
-            gid=group.gid,
-            sender=live.oid,
-            is_sender_active=is_sender_active and not live.is_rotated and not live.is_revoked,
-            epoch=self._group.view().epoch,
-            address_in=live.records.address_in,
-            is_active_member=is_active_member,
-            master=group.master_oid,
-            has_room=has_room,
-            terms=self._terms,
-        )
 
     def _queue(self, live: LiveSession, intake: Intake, chain: WriteChain, quota: FrameQuota) -> RecordsWrite:
         if live.records.chain is not chain:
@@ -183,6 +203,30 @@ class RecordIntake:
 
 def _seq(item: Item) -> int:
     return item.last_seq if isinstance(item, Checkpoint) else item.seq
+
+
+def _has_to_ask(items: Sequence[Item], state: DeviceState) -> bool:
+    """Whether some may be repetitions, or so many are signed that they are checked elsewhere."""
+    last_seq, signed = state.last_seq, 0
+    for item in items:
+        if isinstance(item, Checkpoint):
+            continue
+        if item.seq <= last_seq:
+            return True
+        if isinstance(item, SignedRecord):
+            signed += 1
+    return signed > SIGNATURES_CHECKED_INLINE_MAX
+
+
+def _chain_is_away(items: Sequence[Item]) -> Refusal:
+    return Refusal(_seq(items[0]), Reason.CHAIN_UNAVAILABLE, "the chain has been away for too long")
+
+
+def _fail(live: LiveSession, chain: WriteChain, items: Sequence[Item]) -> PendingCommit:
+    """The store did not answer, or took nothing."""
+    _begin_anew(live, chain)
+    first_seq = _seq(items[0])
+    return PendingCommit(_unavailable(live.records.committed, first_seq), first_seq, chain, None)
 
 
 def _begin_anew(live: LiveSession, failed: WriteChain) -> None:

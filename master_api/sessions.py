@@ -16,6 +16,7 @@ from group_protocol.handshake.master import MasterHandshake
 from group_protocol.identifiers import Address, ObjectId, SessionId, Token
 from group_protocol.limits import HALF_OPEN_LIFETIME_S
 from group_protocol.messages import SealedAnswer
+from master_api.session_rules import SessionRules
 from master_api.store.devices import DeviceKeyRow, address_in_epoch
 from master_api.store.record_writes import WriteChain
 from system_ports.rate_limits import site_of
@@ -120,12 +121,14 @@ class DeviceRecords:
         keys: The device's addresses by rising epoch, the present one last.
         committed: State with everything that is committed.
         judged: State with everything judged so far, committed or not; None: ask the store.
+        rules: What frames are judged by, kept from one to the next; see :mod:`master_api.session_rules`.
     """
 
     keys: list[DeviceKeyRow]
     committed: DeviceState
     judged: DeviceState | None
     chain: WriteChain = field(default_factory=WriteChain)
+    rules: SessionRules | None = None
 
     def address_in(self, epoch: int) -> Address:
         """Whose signature is good for records of that epoch."""

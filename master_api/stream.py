@@ -1,24 +1,22 @@
 """``GET /stream``: a device's records over one WebSocket (``docs/protocol.md`` §5.3, §6).
 
-Two tasks a stream, none a record. The reader opens units, judges frames and queues them for the store; the sender
-waits for their commits in order and sends cumulative ACKs. The reader stops reading while more than the credit waits,
-so a device can occupy no more memory than that.
+Two tasks a stream, none a record. The reader opens units, judges frames and queues them for the store. A commit
+calls each stream that it concerns, which sends a cumulative ACK there and then; the sender has what is left: ACKs to a
+peer that takes nothing, messages from other slaves. The reader stops reading while more than the credit waits, so a
+device can occupy no more memory than that.
 """
 
 import asyncio
-import contextlib
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import WSMsgType, web
 
 from group_protocol.channels import parse_stream_opening
 from group_protocol.errors import DecodingError, Reason, RemoteProtocolError, UnexpectedMessageError
-from group_protocol.frames import Close, Items, MasterFrame, Open, Resume, decode_slave_frame, encode_frame
+from group_protocol.frames import Ack, Close, Items, Open, Resume, decode_slave_frame
 from group_protocol.intake import StreamGate
-from group_protocol.limits import GENERATION_MAX_AGE_S
 from group_protocol.peer_messages import Receipt
 from group_protocol.records import Item
 from master_api.context import MasterContext
@@ -26,6 +24,7 @@ from master_api.record_intake import PendingCommit, RecordIntake
 from master_api.sessions import LiveSession
 from master_api.store.record_writes import WriteChain
 from master_api.stream_messages import StreamMessages
+from master_api.stream_writer import StreamWriter
 
 POLICY_VIOLATION = 1008
 """WebSocket close code for anything that the protocol does not allow (RFC 6455 §7.4.1)."""
@@ -34,33 +33,24 @@ INTERNAL_ERROR = 1011
 """The master failed; the device comes again later."""
 
 
-@dataclass(frozen=True, slots=True)
-class _ToSend:
-    """Work for the sender: a judged frame of so many bytes; without one, an ACK that answers no frame."""
-
-    pending: PendingCommit | None = None
-    length_bytes: int = 0
-
-
 class Stream:
     """One open stream of one session."""
 
-    def __init__(
-        self, context: MasterContext, intake: RecordIntake, socket: web.WebSocketResponse, live: LiveSession
-    ) -> None:
+    def __init__(self, context: MasterContext, intake: RecordIntake, writer: StreamWriter, live: LiveSession) -> None:
         self._context = context
         self._intake = intake
-        self._socket = socket
+        self._writer = writer
         self._live = live
         self._gate = StreamGate()
         self._failed_chain: WriteChain | None = None
-        self._to_send: deque[_ToSend] = deque()
+        self._judged: deque[tuple[PendingCommit, int]] = deque()  # each with the length of its frames, in bytes
         self._has_work = asyncio.Event()
-        self._is_read_to_end = False
+        self._is_announcing = False
+        self._is_read_to_end = self._is_over = False
+        self._broken: Exception | None = None
         self._waiting_bytes = 0
         self._has_room = asyncio.Event()
         self._ended: asyncio.Future[Reason] = asyncio.get_running_loop().create_future()
-        self._generation_began_s = context.clock.monotonic_s()
         self._box = context.post.open_box(live.oid, self._has_work.set)
 
     def end(self, reason: Reason) -> None:
@@ -70,7 +60,8 @@ class Stream:
 
     def announce(self) -> None:
         """Send an ACK unasked."""
-        self._queue(_ToSend())
+        self._is_announcing = True
+        self._has_work.set()
 
     async def run(self) -> None:
         """Serve until either side ends it.
@@ -80,35 +71,36 @@ class Stream:
         """
         self.announce()
         reader = asyncio.create_task(self._read_frames())
-        sender = asyncio.create_task(self._send_acks())
+        sender = asyncio.create_task(self._send_the_rest())
         try:
             tasks: set[asyncio.Future[Any]] = {reader, sender, self._ended}
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             if self._ended.done():
                 await _stop(reader, sender)
-                await self._close(self._ended.result(), NORMAL_CLOSURE)
+                await self._writer.close(self._ended.result(), NORMAL_CLOSURE)
             elif reader.done() and reader.exception() is None:
                 self._is_read_to_end = True
                 self._has_work.set()
                 await asyncio.wait({sender}, timeout=self._context.config.stream_send_timeout_s)
-                await self._socket.close(code=NORMAL_CLOSURE)
+                await self._writer.close(None, NORMAL_CLOSURE)
             else:
                 await self._fail(reader if reader.done() else sender)
         finally:
+            self._is_over = True
             self._box.close()
             await _stop(reader, sender)
 
     async def _fail(self, failed: asyncio.Task[None]) -> None:
         error = failed.exception()
         if isinstance(error, RemoteProtocolError):
-            await self._close(Reason.MALFORMED, POLICY_VIOLATION)
+            await self._writer.close(Reason.MALFORMED, POLICY_VIOLATION)
         elif not isinstance(error, ConnectionError | TimeoutError):
-            await self._close(Reason.INTERNAL, INTERNAL_ERROR)
+            await self._writer.close(Reason.INTERNAL, INTERNAL_ERROR)
         failed.result()
 
     async def _read_frames(self) -> None:
         """Until the peer closes. Raises RemoteProtocolError."""
-        messages = StreamMessages(self._socket)
+        messages = StreamMessages(self._writer.socket)
         credit_bytes = self._context.config.stream_credit_bytes
         while received := await messages.receive(credit_bytes - self._waiting_bytes):
             if not await self._take_messages(received):
@@ -149,63 +141,84 @@ class Stream:
     async def _take(self, items: Sequence[Item], length_bytes: int) -> None:
         if not items or not self._gate.is_open:
             return
-        pending = await self._intake.begin(self._live, items)
+        pending = self._intake.begin_at_once(self._live, items)
+        if pending is None:
+            pending = await self._intake.begin(self._live, items)
         if pending.intake.refusal is not None:
             self._gate = self._gate.after(pending.intake)
         self._waiting_bytes += length_bytes
-        self._queue(_ToSend(pending, length_bytes))
+        self._judged.append((pending, length_bytes))
+        if pending.written is None:
+            self._has_work.set()
+        else:
+            pending.written.on_settled = self._note_settled
         while self._waiting_bytes > self._context.config.stream_credit_bytes:
             self._has_room.clear()
             await self._has_room.wait()
 
-    def _queue(self, work: _ToSend) -> None:
-        self._to_send.append(work)
-        self._has_work.set()
-
-    async def _send_acks(self) -> None:
-        while True:
-            await self._has_work.wait()
-            while self._to_send:
-                await self._acknowledge(self._to_send.popleft())
-            self._has_work.clear()
+    def _note_settled(self) -> None:
+        """A write of this stream is done: acknowledge here and now. A turn of a task would take twice as long."""
+        try:
+            self._acknowledge()
             if self._is_read_to_end:
-                return
-            for delivery in await self._box.take():
-                await self._send(delivery)
+                self._has_work.set()  # the sender ends with the last of them
+        except Exception as exc:  # noqa: BLE001 - whatever it is, it is this stream's alone; the sender raises it
+            self._broken = exc
+            self._has_work.set()
 
-    async def _acknowledge(self, work: _ToSend) -> None:
-        if work.pending is None:
-            await self._send(self._intake.acknowledge(self._live))
-            return
-        ack = await self._intake.finish(self._live, work.pending)
-        self._waiting_bytes -= work.length_bytes
+    def _acknowledge(self) -> None:
+        """Send the ACKs of all frames whose fate is known; of those that were taken, the last one's says all.
+
+        Stops where the peer takes nothing: what is not acknowledged still counts against the credit.
+        """
+        judged, writer = self._judged, self._writer
+        owed: Ack | None = None
+        while judged and judged[0][0].is_settled and not self._is_over:
+            if not writer.is_ready:
+                self._has_work.set()
+                break
+            ack = self._settle(*judged.popleft())
+            if ack is None:
+                continue
+            if ack.reason is Reason.NONE:
+                owed = ack
+            else:
+                writer.write(ack)  # and says what was owed
+                owed = None
+        if owed is not None:
+            writer.write(owed)
+
+    def _settle(self, pending: PendingCommit, length_bytes: int) -> Ack | None:
+        ack = self._intake.settle(self._live, pending)
+        self._waiting_bytes -= length_bytes
         self._has_room.set()
         if ack.reason is Reason.STORE_UNAVAILABLE:
             # What was judged behind this frame fails with it, and is passed over as if the gate had been closed.
-            if work.pending.chain is self._failed_chain:
-                return
-            self._failed_chain = work.pending.chain
+            if pending.chain is self._failed_chain:
+                return None
+            self._failed_chain = pending.chain
             self._gate = StreamGate(ack.refused_seq)
-        elif ack.reason is Reason.NONE and self._is_next_committed():
-            return  # the next ACK says all that this one would
-        await self._send(ack)
+        return ack
 
-    def _is_next_committed(self) -> bool:
-        written = self._to_send[0].pending.written if self._to_send and self._to_send[0].pending else None
-        return written is not None and written.is_committed
-
-    async def _send(self, frame: MasterFrame) -> None:
-        now_s = self._context.clock.monotonic_s()
-        if now_s - self._generation_began_s >= GENERATION_MAX_AGE_S:
-            self._live.session.stream_out.begin_generation()
-            self._generation_began_s = now_s
-        async with asyncio.timeout(self._context.config.stream_send_timeout_s):
-            await self._socket.send_bytes(self._live.session.stream_out.seal(encode_frame(frame)))
-
-    async def _close(self, reason: Reason, code: int) -> None:
-        with contextlib.suppress(ConnectionError, TimeoutError):
-            await self._send(Close(reason))
-        await self._socket.close(code=code)
+    async def _send_the_rest(self) -> None:
+        """Whatever is no ACK of a commit that the peer takes at once. Raises what broke the stream."""
+        while True:
+            await self._has_work.wait()
+            self._has_work.clear()
+            await self._writer.wait_until_ready()
+            if self._broken is not None:
+                raise self._broken
+            if self._is_announcing:
+                self._is_announcing = False
+                self._writer.write(self._intake.acknowledge(self._live))
+            self._acknowledge()
+            if self._is_read_to_end:
+                if not self._judged:
+                    return
+                continue
+            for delivery in await self._box.take():
+                await self._writer.wait_until_ready()
+                self._writer.write(delivery)
 
 
 async def _stop(*tasks: asyncio.Task[None]) -> None:
@@ -238,8 +251,10 @@ async def open_stream(context: MasterContext, socket: web.WebSocketResponse) -> 
     return live
 
 
-async def serve_stream(context: MasterContext, intake: RecordIntake, socket: web.WebSocketResponse) -> None:
-    """Serve a prepared socket to its end.
+async def serve_stream(
+    context: MasterContext, intake: RecordIntake, socket: web.WebSocketResponse, transport: asyncio.Transport
+) -> None:
+    """Serve a prepared socket, over this transport, to its end.
 
     Raises:
         RemoteProtocolError: The peer broke the protocol; the socket is closed with 1008.
@@ -249,7 +264,7 @@ async def serve_stream(context: MasterContext, intake: RecordIntake, socket: web
     except RemoteProtocolError:
         await socket.close(code=POLICY_VIOLATION)
         raise
-    stream = Stream(context, intake, socket, live)
+    stream = Stream(context, intake, StreamWriter(context, socket, transport, live.session.stream_out), live)
     live.stream = stream
     try:
         await stream.run()

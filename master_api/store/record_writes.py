@@ -5,7 +5,7 @@ than all the rest of its way through the master (``docs/benchmarks.md``).
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Protocol
@@ -47,6 +47,7 @@ class RecordsWrite:
 
     Attributes:
         chain: The writes of this device that count on each other; a failure breaks it before the next write runs.
+        on_settled: Called on the event loop once it is done, when all writes of the same commit are; raises nothing.
         is_done: Committed, or failed with ``error``.
     """
 
@@ -57,6 +58,7 @@ class RecordsWrite:
     checkpoints: Sequence[Checkpoint]
     received_at_unix_s: float
     companion: Companion | None = None
+    on_settled: Callable[[], None] | None = None
     is_done: bool = False
     error: StoreError | None = None
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
@@ -90,6 +92,8 @@ class RecordsWrite:
 
     def wake(self) -> None:
         """On the event loop: whoever waits goes on."""
+        if self.on_settled is not None:
+            self.on_settled()
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_result(None)
 

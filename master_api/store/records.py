@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 from sqlalchemy import Connection, func, insert, select
 
@@ -15,8 +16,8 @@ from master_api.store import schema
 _LOOKED_UP_AT_A_TIME = 500
 _ROWS_AT_A_TIME = 1_000
 _COLUMNS = 9
-_ROWS_PER_STATEMENT = (128, 32, 8, 1)
-"""A few lengths, so that the database has each statement prepared."""
+_ROWS_PER_STATEMENT = (128, 64, 32, 16, 8, 4, 2, 1)
+"""A few lengths, so that the database has each statement prepared; any number up to 128 is at most seven of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +53,7 @@ class CheckpointRow:
         return Checkpoint(self.first_seq, self.last_seq, self.epoch, self.running_hash, self.signature)
 
 
-@dataclass(frozen=True, slots=True)
-class StoredFrom:
+class StoredFrom(NamedTuple):
     """Where records came from, and when."""
 
     oid: ObjectId

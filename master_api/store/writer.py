@@ -3,7 +3,8 @@
 Jobs wait in a queue. The thread takes all that are there, up to a bound, runs each in a savepoint of one transaction,
 commits, and only then tells who waits. Many devices share one fsync, and nothing is acknowledged before it is on the
 disk. Records are no jobs: those that stand one behind the other in the queue are stored together
-(:mod:`master_api.store.record_writes`), and a batch of nothing but records waits a moment for more of them.
+(:mod:`master_api.store.record_writes`), and a batch that begins with records waits a moment for more of them, unless a
+job comes.
 """
 
 import queue
@@ -44,10 +45,10 @@ class StoreWriter:
         """
         self._engine = engine
         self._commit_delay_s = commit_delay_s
-        self._queue: queue.Queue[_Waiting | RecordsWrite | None] = queue.Queue(QUEUE_MAX)
+        self._queue: queue.SimpleQueue[_Waiting | RecordsWrite | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._closed = False
-        self._never = threading.Event()
+        self._hurry = threading.Event()
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._thread.start()
 
@@ -62,6 +63,7 @@ class StoreWriter:
         """
         future: Future[T] = Future()
         self._put((job, future))
+        self._hurry.set()
         return future
 
     def submit_records(self, write: RecordsWrite) -> None:
@@ -76,10 +78,9 @@ class StoreWriter:
         with self._lock:
             if self._closed:
                 raise StoreError("the store is closed")
-            try:
-                self._queue.put_nowait(item)
-            except queue.Full as exc:
-                raise StoreError("too many writes wait for the disk") from exc
+            if self._queue.qsize() >= QUEUE_MAX:
+                raise StoreError("too many writes wait for the disk")
+            self._queue.put(item)
 
     def close(self) -> None:
         """Write what is queued, then stop the thread."""
@@ -88,6 +89,7 @@ class StoreWriter:
                 return
             self._closed = True
         self._queue.put(None)
+        self._hurry.set()
         self._thread.join()
 
     def _run(self) -> None:
@@ -101,8 +103,10 @@ class StoreWriter:
         batch: list[_Waiting | RecordsWrite] = []
         item = self._queue.get()
         if isinstance(item, RecordsWrite) and self._commit_delay_s and self._queue.qsize() < JOBS_PER_COMMIT_MAX:
-            # An event, not time.sleep, which raises where somebody moves the clock under it (libfaketime).
-            self._never.wait(self._commit_delay_s)
+            # For more records; a job is not made to wait. An event, not time.sleep, which raises where somebody moves
+            # the clock under it (libfaketime).
+            self._hurry.wait(self._commit_delay_s)
+        self._hurry.clear()
         jobs = records = 0
         while item is not None:
             batch.append(item)

@@ -8,9 +8,8 @@ import pytest
 
 from group_protocol.errors import Reason, StoreError, UnexpectedMessageError
 from group_protocol.frames import Items
-from group_protocol.intake import Intake
 from group_protocol.records import Item
-from master_api.record_intake import HasRoom, RecordIntake
+from master_api.record_intake import Known, RecordIntake
 from master_api.sessions import LiveSession
 from master_api.signature_checks import SIGNATURES_CHECKED_INLINE_MAX
 from master_api.store.records import iterate_records
@@ -74,14 +73,14 @@ async def test_repetition_behind_a_failed_write_does_not_tell_of_what_is_not_sto
 
 
 class PausingIntake(RecordIntake):
-    """Waits between judging a frame and queueing it."""
+    """Waits between asking for what a frame is judged upon, and judging and queueing it."""
 
     may_queue: asyncio.Event
 
-    async def _judge(self, live: LiveSession, items: Sequence[Item], has_room: HasRoom) -> Intake:
-        intake = await super()._judge(live, items, has_room)
+    async def _ask(self, live: LiveSession, items: Sequence[Item]) -> Known:
+        known = await super()._ask(live, items)
         await self.may_queue.wait()
-        return intake
+        return known
 
 
 async def test_frame_judged_while_an_earlier_write_fails_leaves_no_gap(parts: Parts) -> None:
