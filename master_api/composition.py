@@ -44,6 +44,7 @@ from master_api.service import MasterService
 from master_api.store.groups import fetch_group
 from master_api.store.store import Store
 from system_ports.clock import SystemClock
+from system_ports.garbage import settle_collector
 from system_ports.logs import configure_logs
 from system_ports.randomness import SystemRandom
 from system_ports.service_notify import ServiceNotifier
@@ -256,6 +257,7 @@ async def run_master(
         port = await service.listen()
         operations = Operations(service, public_endpoint(config, port))
         async with admin_socket(config.admin_socket, operations), _metrics(config, service):
+            settle_collector()
             await asyncio.to_thread(_say_ready, service, port, ready_file)
             notifier.ready(_describe(service, port))
             background = [

@@ -20,6 +20,7 @@ from group_protocol.identifiers import Address, GroupId, ObjectId
 from group_protocol.ports import RegistryIdentity
 from group_protocol.records import SignedRecord, decode_items, encode_items, verify_record
 from group_protocol.typed_data import TypedDataDomain
+from system_ports.garbage import settle_collector
 
 LENGTH: Final = struct.Struct(">I")
 _HEAD: Final = struct.Struct(">Q20s16s16s20s")
@@ -68,6 +69,7 @@ def _read_requests(descriptor: int) -> Iterator[bytes]:
 def main() -> None:
     """Answer until stdin ends. Ctrl-C is the master's affair: it closes stdin when it is done."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    settle_collector()
     for body in _read_requests(0):
         answer = answer_request(body)
         while answer:

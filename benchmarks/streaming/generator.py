@@ -20,6 +20,7 @@ from benchmarks.streaming.payloads import make_payloads
 from group_protocol.errors import BusyError
 from group_protocol.identifiers import Address
 from system_ports.event_loop import run
+from system_ports.garbage import settle_collector
 
 _JOINS_AT_ONCE = 16
 """All come from one address, and a master has 64 half-open exchanges for one."""
@@ -152,6 +153,7 @@ async def main() -> None:
     plan = Plan(**json.loads(await asyncio.to_thread(sys.stdin.readline)))
     generator = Generator(plan)
     await generator.join_all()
+    settle_collector()
     tell_driver({"joined": len(generator.devices)})
     await asyncio.to_thread(sys.stdin.readline)
     stopping = asyncio.Event()

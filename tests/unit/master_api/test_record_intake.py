@@ -164,3 +164,26 @@ async def test_checkpoint_of_the_epoch_before_a_rotation_is_held_to_the_old_key(
     assert refused.reason is Reason.BAD_SIGNATURE
     ack = await intake.take(renewed, Items((parts.checkpoint(KEY, oid, record),)))
     assert (ack.evidence_seq, ack.reason) == (1, Reason.NONE)
+
+
+async def test_new_records_are_taken_at_once_like_those_that_wait(parts: Parts) -> None:
+    oid = await parts.enrol(5)
+    intake, live = make_intake(parts), make_live(parts, oid)
+    pending = [intake.begin_at_once(live, (parts.signed(KEY, oid, seq),)) for seq in (1, 2)]
+    acks = [await intake.finish(live, one) for one in pending if one]
+    assert [(ack.last_seq, ack.reason) for ack in acks] == [(1, Reason.NONE), (2, Reason.NONE)]
+    assert stored_seqs(parts) == [1, 2]
+
+
+async def test_what_has_to_be_asked_for_is_not_taken_at_once(parts: Parts) -> None:
+    oid = await parts.enrol(5)
+    intake, live = make_intake(parts), make_live(parts, oid)
+    await intake.take(live, Items((parts.signed(KEY, oid, 1),)))
+    many = tuple(parts.signed(KEY, oid, seq) for seq in range(2, SIGNATURES_CHECKED_INLINE_MAX + 3))
+    assert intake.begin_at_once(live, (parts.signed(KEY, oid, 1),)) is None  # the store knows what it was
+    assert intake.begin_at_once(live, many) is None  # other cores check them
+    async with live.in_order:
+        assert intake.begin_at_once(live, many[:1]) is None  # another frame is being judged
+    live.records.judged = None
+    assert intake.begin_at_once(live, many[:1]) is None  # a write has failed: what is stored?
+    assert stored_seqs(parts) == [1]
