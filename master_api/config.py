@@ -24,11 +24,16 @@ class MasterConfig:
     data_dir: Path
     """Folder of the master's state: key, store, chain, admin socket. Mode 0700."""
     host: str = "127.0.0.1"
-    """Address to listen on. ``0.0.0.0`` lets other machines in; nothing else does."""
+    """Address to listen on, or several with commas. ``*``: all, in IPv4 and IPv6; ``0.0.0.0``, ``::``: one of the two.
+
+    Loopback, as here, lets nobody in but this machine.
+    """
     port: int = DEFAULT_PORT
     """TCP port; 0 lets the system choose one, which the ready line names."""
     public_host: str = ""
     """Host that pairing strings name. Empty: ``host``, or the machine's outward address if that is a wildcard."""
+    mdns: bool = True
+    """Tell the local network by mDNS where this master is. One that listens on loopback alone tells nobody."""
     store_url: str = ""
     """SQLAlchemy URL of the store. Empty: SQLite in the data folder."""
     chain: str = "embedded"

@@ -9,6 +9,7 @@ from pathlib import Path
 from group_protocol.limits import ASSOCIATION_BATCH_MAX, PAYLOAD_MAX_BYTES
 from group_protocol.suites import ALLOWED_OFFERS, Suite
 from master_api.config import MasterConfig
+from master_api.hosts import split_hosts
 from system_ports.settings import (
     Problem,
     Rule,
@@ -99,6 +100,7 @@ def _rules(config: MasterConfig) -> Iterator[Rule]:
     aeads_are_good = bool(config.aeads) and len(set(config.aeads)) == len(config.aeads)
     chain_is_good = config.chain == "embedded" or config.chain.startswith(("http://", "https://"))
     contract_is_good = not config.contract or _ADDRESS.fullmatch(config.contract) is not None
+    yield Rule("host", bool(split_hosts(config.host)), "an address of this machine, several with commas, or *")
     yield Rule("port", 0 <= config.port < 2**16, "from 0 to 65535")
     yield Rule("suites", suites_are_good, 'one of ["H1", "E1"], ["H1"], ["E1"], ["R1"], or all three')
     yield Rule("aeads", aeads_are_good, "one or more of A256GCM and C20P1305, each once")

@@ -10,6 +10,7 @@ from group_protocol.errors import VirtualGroupError
 from master_api.admin_socket import ask_master, is_served
 from master_api.config import MasterConfig
 from master_api.health import is_well
+from master_api.hosts import is_loopback, join_authority, listening_hosts
 from system_ports.findings import Finding, bad, good, look_at_clock, look_at_disk, look_at_permissions, note
 
 _REMEDIES = {
@@ -46,28 +47,39 @@ async def diagnose_master(config: MasterConfig) -> list[Finding]:
 
 
 def _look_at_port(config: MasterConfig) -> Finding:
-    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((config.host, config.port))
-        except OSError as exc:
-            remedy = "Choose another port, or stop what listens there: ss -ltnp"
-            return bad("port", f"{config.host}:{config.port}: {exc.strerror}", remedy)
-    return good("port", f"{config.host}:{config.port} is free")
+    hosts = listening_hosts(config.host)
+    for host in hosts:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if ":" in host:
+                probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            try:
+                probe.bind((host, config.port))
+            except OSError as exc:
+                remedy = "Choose another port, or stop what listens there: ss -ltnp"
+                return bad("port", f"{join_authority(host, config.port)}: {exc.strerror}", remedy)
+    return good("port", f"{_places(config)} is free")
 
 
 def _look_whether_reachable(config: MasterConfig) -> Finding:
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(config.host, config.host)  # noqa: S104 - compared, not bound
-    place = f"{config.host}:{config.port}"
-    try:
-        socket.create_connection((host, config.port), timeout=2).close()
-    except OSError as exc:
-        return bad("port", f"{place} takes no connection: {exc}", "Does `port` still say what the master runs with?")
-    if config.host.startswith("127.") or config.host == "::1":
-        remedy = 'For devices on other machines: host = "0.0.0.0", or an address of this machine.'
+    place, hosts = _places(config), listening_hosts(config.host)
+    for host in hosts:
+        near = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
+        try:
+            socket.create_connection((near, config.port), timeout=2).close()
+        except OSError as exc:
+            where = join_authority(host, config.port)
+            return bad(
+                "port", f"{where} takes no connection: {exc}", "Does `port` still say what the master runs with?"
+            )
+    if all(map(is_loopback, hosts)):
+        remedy = 'For devices on other machines: host = "*", or an address of this machine.'
         return note("port", f"{place} can be reached from this machine alone", remedy)
     return good("port", f"{place} takes connections; let it through the firewall")
+
+
+def _places(config: MasterConfig) -> str:
+    return ", ".join(join_authority(host, config.port) for host in listening_hosts(config.host))
 
 
 def _look_at_part(part: str, state: str) -> Finding:

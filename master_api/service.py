@@ -6,7 +6,7 @@ import logging
 from aiohttp import web
 from sqlalchemy import Connection
 
-from group_protocol.error_codes import ErrorCode
+from group_protocol.advertisement import Advertisement
 from group_protocol.errors import (
     ConfigurationError,
     Reason,
@@ -14,6 +14,7 @@ from group_protocol.errors import (
     RegistryUnavailable,
     StoreError,
 )
+from master_api.advertising import Advertiser
 from master_api.anchoring import Anchoring
 from master_api.audit import AuditKind, Detail
 from master_api.chain_queue import ChainQueue
@@ -23,7 +24,9 @@ from master_api.data_requests import DataRequests
 from master_api.enrolment import Enrolment
 from master_api.handlers import Handlers
 from master_api.health import HealthCheck
+from master_api.hosts import listening_hosts
 from master_api.intake_counts import IntakeCounts
+from master_api.listening import listen_on
 from master_api.membership_follower import MembershipFollower
 from master_api.record_intake import RecordIntake
 from master_api.reloading import Reloader
@@ -104,18 +107,13 @@ class MasterService:
         self.reloader = Reloader(context, enrolment, edge.bounds)
         runner = web.ServerRunner(edge, shutdown_timeout=config.shutdown_s)
         await runner.setup()
-        try:
-            await web.TCPSite(runner, config.host, config.port, reuse_address=True).start()
-        except OSError as exc:
-            raise ConfigurationError(
-                f"cannot listen on {config.host}:{config.port}: {exc.strerror}",
-                remedy="Choose another --port, or stop what listens there.",
-                code=ErrorCode.PORT_IN_USE,
-            ) from exc
+        port = await listen_on(runner, config.host, config.port)
         self._runner = runner
         self._tasks.append(asyncio.create_task(self._keep_house(), name="housekeeping"))
         self._tasks.append(asyncio.create_task(self.anchoring.run(), name="anchoring"))
-        port = int(runner.addresses[0][1])
+        if config.mdns:
+            advertiser = Advertiser(Advertisement(context.key.address), listening_hosts(config.host), port)
+            self._tasks.append(asyncio.create_task(advertiser.run(), name="advertising"))
         await self._audit(AuditKind.MASTER_STARTED, {"host": config.host, "port": port, "chain": config.chain})
         _log.info("listening", extra={"fields": {"host": config.host, "port": port}})
         return port

@@ -167,6 +167,23 @@ def rotate_command(*, state_dir: _StateDir = None, config_file: _Config = None, 
     typer.echo(json.dumps(fields) if as_json else f"This device's address is now {fields['address']}.")
 
 
+@app.command("find")
+def find_command(
+    *,
+    wait_s: Annotated[float, typer.Option(help="Seconds to listen.", min=0.5, max=60)] = 4.0,
+    state_dir: _StateDir = None,
+    config_file: _Config = None,
+    as_json: _AsJson = False,
+) -> None:
+    """List the masters in sight: those that the local network tells of by mDNS, each asked to prove its key."""
+    from slave_client.finding.listing import find_masters, masters_json, masters_lines  # noqa: PLC0415 - as above
+    from system_ports.randomness import SystemRandom  # noqa: PLC0415 - as above
+
+    config = load_config(state_dir=state_dir, config_file=config_file, options={})
+    seen = asyncio.run(find_masters(config.state_dir, config.suites, SystemRandom(), search_s=wait_s))
+    typer.echo(masters_json(seen) if as_json else "\n".join(masters_lines(seen)))
+
+
 @app.command("sensors")
 def sensors_command(*, as_json: _AsJson = False) -> None:
     """List the sensors and their options."""

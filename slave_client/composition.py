@@ -18,6 +18,9 @@ from slave_client.control_socket import Sent, Wish, ask_running_slave, control_s
 from slave_client.daemon import Daemon, DaemonOptions
 from slave_client.device_state import DeviceState, JoinStep
 from slave_client.errors import DeviceRevokedError, KeyStoreError, MasterRefusalError, MasterUnreachableError
+from slave_client.finding.finder import MasterFinder
+from slave_client.finding.places import join_authority
+from slave_client.finding.search import listen_for_masters
 from slave_client.handlers.catalogue import make_handler
 from slave_client.handlers.ports import Handler
 from slave_client.inbox import Inbox
@@ -64,9 +67,6 @@ class _Device:
         offer = Offer(config.suites, preferred_aeads())
         return Joining(self.store, self.keys, self.state, offer=offer, random=random, report=report)
 
-    def transport(self) -> Transport:
-        return Transport(self.state.host, self.state.port)
-
 
 async def join(config: SlaveConfig, pairing_text: str, *, patience_s: float, report: Report) -> dict[str, object]:
     """Pair, enrol and associate, or go on where an earlier join stopped. Answers the device as JSON fields.
@@ -84,15 +84,15 @@ async def join(config: SlaveConfig, pairing_text: str, *, patience_s: float, rep
     clock, random = SystemClock(), SystemRandom()
     with StateDirectory(config.state_dir) as directory:
         device = await asyncio.to_thread(_take_pairing, KeyStore(directory, find_sealer(random)), pairing, random)
-        joining = device.joining(config, random, report)
-        report(f"paired with master 0x{device.state.master.hex()} at {device.state.host}:{device.state.port}")
+        joining, finder = device.joining(config, random, report), _finder(config, random, report)
+        place = join_authority(device.state.host, device.state.port)
+        report(f"paired with master 0x{device.state.master.hex()} at {place}")
         backoff = Backoff(random, longest_s=10.0)
         gives_up_s = clock.monotonic_s() + patience_s
         while True:
             try:
-                async with device.transport() as transport:
-                    await _require_master(transport, joining.state, pairing)
-                    opened = await joining.open_session(transport)
+                await _require_master(joining.state, pairing)
+                async with finder.session(joining) as (transport, opened):
                     await joining.associate(transport, opened, waits_for_chain=False)
                 return describe_device(joining.state)
             except (MasterUnreachableError, BusyError, RegistryUnavailable) as exc:
@@ -150,7 +150,7 @@ async def run(
                     report(damage)
             return Daemon(
                 joining=device.joining(config, random, report),
-                make_transport=device.transport,
+                reach=_finder(config, random, report).session,
                 buffer=buffer,
                 mailbox=Mailbox(inbox, _make_handlers(config, clock)),
                 sensors=sensors,
@@ -229,17 +229,20 @@ async def rotate(config: SlaveConfig, *, report: Report) -> dict[str, object]:
         buffer = await _open_buffer(config, directory, device, clock, random)
         try:
             rotation = Rotation(joining, device.store, buffer, clock=clock, random=random, report=report)
-            async with device.transport() as transport:
+            async with _finder(config, random, report).session(joining) as (transport, _):
                 await rotation.run(transport, device.keys.signing.address)
         finally:
             await buffer.close()
         return describe_device(joining.state)
 
 
-async def _require_master(transport: Transport, device: DeviceState, pairing: PairingString) -> None:
+async def _require_master(device: DeviceState, pairing: PairingString) -> None:
     """The string is of our master, or of the one that came after it. Raises ConfigurationError: of another."""
-    if pairing.master == device.master or pairing.master == await find_successor(transport, device):
+    if pairing.master == device.master:
         return
+    async with Transport(pairing.host, pairing.port) as transport:
+        if pairing.master == await find_successor(transport, device):
+            return
     raise ConfigurationError(
         f"this device belongs to another master (0x{device.master.hex()})",
         remedy="Use another --state-dir for another group.",
@@ -262,10 +265,16 @@ def _take_pairing(store: KeyStore, pairing: PairingString, random: Random) -> _D
         state = DeviceState(JoinStep.PAIRED, pairing.master, pairing.host, pairing.port, pairing.code)
     else:
         code = pairing.code if state.step is JoinStep.PAIRED else None
-        state = replace(state, host=pairing.host, port=pairing.port, code=code)
+        has_moved = (state.host, state.port) != (pairing.host, pairing.port)
+        last_place = None if has_moved else state.last_place
+        state = replace(state, host=pairing.host, port=pairing.port, code=code, last_place=last_place)
     if state.master == pairing.master:
         store.store_state(state)
     return _Device(store, keys, state)
+
+
+def _finder(config: SlaveConfig, random: Random, report: Report) -> MasterFinder:
+    return MasterFinder(config.suites, random, report, listen_for_masters if config.mdns else None)
 
 
 def _load_device(store: KeyStore) -> _Device:

@@ -70,6 +70,8 @@ class SlaveConfig:
     inbox_max: int = 10_000
     """Most messages from other slaves that are kept. With a handler, more wait at the master until it has taken them;
     without one the oldest are deleted and counted."""
+    mdns: bool = True
+    """Where the master is at none of its known places: listen to the local network for where it is now, by mDNS."""
     backoff_longest_s: float = 60.0
     """Longest wait between two attempts to reach the master."""
     status_s: float = 10.0

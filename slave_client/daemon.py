@@ -22,14 +22,13 @@ from slave_client.buffer import Buffer, BufferFill
 from slave_client.control_socket import Sent, Wish
 from slave_client.delivery import Signals, deliver_by_data, deliver_by_stream
 from slave_client.errors import DeviceRevokedError, SensorError
-from slave_client.joining import Joining, OpenSession
+from slave_client.joining import Joining, OpenSession, Reach
 from slave_client.mailbox import Mailbox
 from slave_client.outbox import Outbox, Sender
 from slave_client.sending import MessageSender
 from slave_client.sensors.ports import Sensor
 from slave_client.states import Event, State
-from slave_client.status import SensorStatus, StatusBoard, write_status
-from slave_client.transport import Transport
+from slave_client.status import SensorStatus, StatusBoard, describe_reached, write_status
 
 _CLOSING_S = 5.0
 """How long a stopping daemon goes on delivering what it has; the rest waits in the buffer."""
@@ -62,7 +61,7 @@ class Daemon:
 
     Args:
         joining: Opens sessions; holds the device's state.
-        make_transport: A fresh way to the master for each session.
+        reach: Opens each session, wherever the master is then (:class:`~slave_client.finding.finder.MasterFinder`).
         buffer: The store-and-forward buffer, open. The daemon closes it.
         mailbox: Takes messages from other slaves; the daemon closes it. Without one they stay at the master.
         sensors: What to measure.
@@ -76,7 +75,7 @@ class Daemon:
         self,
         *,
         joining: Joining,
-        make_transport: Callable[[], Transport],
+        reach: Reach,
         buffer: Buffer,
         mailbox: Mailbox | None = None,
         sensors: Sequence[Sensor],
@@ -86,7 +85,7 @@ class Daemon:
         report: Callable[[str], None],
     ) -> None:
         self._joining = joining
-        self._make_transport = make_transport
+        self._reach = reach
         self._buffer = buffer
         self._mailbox = mailbox
         self._sensors = sensors
@@ -207,8 +206,7 @@ class Daemon:
 
     async def _hold_session(self) -> bool:
         """Connect, join if need be, deliver. Answers whether closing was asked for and everything is delivered."""
-        async with self._make_transport() as transport:
-            opened = await self._joining.open_session(transport)
+        async with self._reach(self._joining) as (transport, opened):
             self.board.move(Event.SESSION_OPENED)
             await self._joining.associate(transport, opened)
             self.board.move(Event.ASSOCIATED)
@@ -289,6 +287,7 @@ class Daemon:
             readings=self._batcher.readings,
             acknowledged=self._acknowledged,
         )
+        fields["reached"] = describe_reached(self._joining.reached)
         if self._mailbox is not None:
             fields["inbox"] = await self._mailbox.to_fields()
         await write_status(self._options.status_file, fields)

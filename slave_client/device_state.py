@@ -14,6 +14,7 @@ from group_protocol.identifiers import (
     parse_token,
 )
 from group_protocol.limits import PAIRING_CODE_BYTES
+from slave_client.finding.places import Place
 
 
 class JoinStep(StrEnum):
@@ -55,6 +56,7 @@ class DeviceState:
     Attributes:
         code: 16 bytes, the pairing code, until the master has enrolled the device.
         enrolment: There from ENROLLED on.
+        last_place: Where the master proved itself last, if that is not ``host`` and ``port``.
     """
 
     step: JoinStep
@@ -63,6 +65,7 @@ class DeviceState:
     port: int
     code: bytes | None = field(default=None, repr=False)
     enrolment: Enrolment | None = None
+    last_place: Place | None = None
 
     @property
     def gid(self) -> GroupId | None:
@@ -95,6 +98,8 @@ class DeviceState:
             "port": self.port,
             "code": self.code.hex() if self.code else None,
         }
+        if self.last_place:
+            fields |= {"last_host": self.last_place.host, "last_port": self.last_place.port}
         if self.enrolment:
             place = self.enrolment
             fields |= {
@@ -120,6 +125,7 @@ class DeviceState:
             _integer(fields, "port"),
             None if code is None else _hex(fields, "code"),
             _enrolment(fields) if "gid" in fields else None,
+            Place(_text(fields, "last_host"), _integer(fields, "last_port")) if "last_host" in fields else None,
         )
         if (state.code is not None and len(state.code) != PAIRING_CODE_BYTES) or (
             (state.enrolment is None) is not (state.step is JoinStep.PAIRED)

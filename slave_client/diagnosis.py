@@ -7,32 +7,21 @@ the running daemon's.
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import Any
 
-import aiohttp
-
 from group_protocol.crypto.aead import Aead
-from group_protocol.crypto.keys import SECRET_BYTES, PrivateKey
-from group_protocol.errors import BusyError, RemoteProtocolError, UnknownMasterError, VirtualGroupError
-from group_protocol.handshake import SlaveHandshake
-from group_protocol.identifiers import Address
-from group_protocol.messages import CookieChallenge, parse_keys_session_answer
+from group_protocol.errors import VirtualGroupError
 from group_protocol.ports import Random
 from slave_client.config import SlaveConfig
 from slave_client.device_state import DeviceState, JoinStep
-from slave_client.errors import MasterRefusalError, MasterUnreachableError
+from slave_client.finding.diagnosis import look_at_master
 from slave_client.inspection import read_device_status
 from slave_client.keystore import KeyStore
 from slave_client.processor import preferred_aeads
 from slave_client.state_directory import StateDirectory
-from slave_client.succession import find_successor
-from slave_client.transport import Transport
 from system_ports.findings import (
     Finding,
     bad,
-    compare_clocks,
     good,
     look_at_clock,
     look_at_disk,
@@ -41,17 +30,8 @@ from system_ports.findings import (
 )
 from system_ports.randomness import SystemRandom
 
-_TIMEOUT_S = 5.0
 _FULL = 0.8
 _ACK_OLD_S = 300.0
-
-
-@dataclass(frozen=True, slots=True)
-class MasterHint:
-    """What whoever listens at the master's address says of itself, without proof."""
-
-    master: str
-    unix_s: float | None
 
 
 async def diagnose_slave(config: SlaveConfig, random: Random | None = None) -> list[Finding]:
@@ -65,7 +45,7 @@ async def diagnose_slave(config: SlaveConfig, random: Random | None = None) -> l
         remedy = "On the master: vgroup device invite NAME. Here: vgroup slave join STRING."
         return [*findings, bad("device", f"not paired in {config.state_dir}", remedy)]
     findings += [look_at_disk(config.state_dir), look_at_permissions(config.state_dir), _look_at_processor()]
-    findings += await _look_at_master(device, config, random or SystemRandom())
+    findings += await look_at_master(device, config, random or SystemRandom())
     findings += [_look_at_membership(device), *_look_at_daemon(config)]
     return findings
 
@@ -82,84 +62,6 @@ def _look_at_processor() -> Finding:
     if preferred_aeads()[0] is Aead.A256GCM:
         return good("AES instructions", "there: AES-256-GCM")
     return good("AES instructions", "none: ChaCha20-Poly1305, which is as safe and here faster")
-
-
-async def _look_at_master(device: DeviceState, config: SlaveConfig, random: Random) -> list[Finding]:
-    pinned, place = f"0x{device.master.hex()}", f"{device.host}:{device.port}"
-    try:
-        proven = await _ask_for_proof(device, config, random)
-    except MasterUnreachableError as exc:
-        return [bad("master", str(exc), exc.remedy)]
-    except BusyError as exc:
-        return [note("master", f"{place} is busy", f"Ask again in {exc.retry_after_s} s.")]
-    except (RemoteProtocolError, MasterRefusalError):
-        hint = await _ask_who_it_is(device)
-        who = f"this is master {hint.master}" if hint and hint.master else "whoever listens there is another one"
-        return [
-            bad("master", f"{place} answers, but {who}, not {pinned}",
-                "Name the right address: vgroup slave join STRING (the device keeps its place). "
-                "Or pair with this master anew, with a fresh --state-dir.")
-        ]  # fmt: skip
-    hint = await _ask_who_it_is(device)
-    return [
-        good("master", f"{place} has proved to be {pinned}")
-        if proven == device.master
-        else good("master", f"{place} has proved to be 0x{proven.hex()}, the next key of {pinned}"),
-        compare_clocks(hint.unix_s if hint else None, time.time(), "the master"),
-    ]
-
-
-async def _ask_for_proof(device: DeviceState, config: SlaveConfig, random: Random) -> Address:
-    """Whose M2 it is: the pinned master or the one after it. Raises UnknownMasterError: neither."""
-    async with Transport(
-        device.host, device.port, connect_timeout_s=_TIMEOUT_S, answer_timeout_s=_TIMEOUT_S
-    ) as transport:
-        try:
-            await _ask_for_m2(transport, device, device.master, config, random)
-        except UnknownMasterError:
-            successor = await find_successor(transport, device)
-            if successor is None:
-                raise
-            await _ask_for_m2(transport, device, successor, config, random)
-            return successor
-        return device.master
-
-
-async def _ask_for_m2(
-    transport: Transport, device: DeviceState, master: Address, config: SlaveConfig, random: Random
-) -> None:
-    handshake = SlaveHandshake(
-        key=PrivateKey.from_secret(random.token_bytes(SECRET_BYTES)),  # never shown: the exchange ends before M3
-        master=master,
-        gid=device.gid,
-        oid=None,
-        suites=config.suites,
-        aeads=preferred_aeads(),
-        pairing_code=None,
-        random=random,
-    )
-    answer = parse_keys_session_answer(await transport.post("/keysSession", handshake.start().to_body()))
-    following = handshake.receive_keys_session(answer)
-    if isinstance(answer, CookieChallenge):
-        answer = parse_keys_session_answer(await transport.post("/keysSession", following.to_body()))
-        handshake.receive_keys_session(answer)
-
-
-async def _ask_who_it_is(device: DeviceState) -> MasterHint | None:
-    host = f"[{device.host}]" if ":" in device.host else device.host
-    timeout = aiohttp.ClientTimeout(total=_TIMEOUT_S)
-    try:
-        async with (
-            aiohttp.ClientSession(timeout=timeout, trust_env=False) as http,
-            http.get(f"http://{host}:{device.port}/healthz", allow_redirects=False) as answer,
-        ):
-            shown = await answer.json()
-            date = answer.headers.get("Date")
-            master = shown.get("master") if isinstance(shown, dict) else None
-            text = master if isinstance(master, str) and master.isascii() and len(master) == 42 else ""
-            return MasterHint(text, parsedate_to_datetime(date).timestamp() if date else None)
-    except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
-        return None
 
 
 def _look_at_membership(device: DeviceState) -> Finding:

@@ -1,7 +1,7 @@
 """Errors that only a slave can have; everything else is in :mod:`group_protocol.errors`."""
 
 from group_protocol.error_codes import ErrorCode
-from group_protocol.errors import ConfigurationError, StoreError, VirtualGroupError
+from group_protocol.errors import ConfigurationError, RemoteProtocolError, StoreError, VirtualGroupError
 
 
 class KeyStoreError(ConfigurationError):
@@ -26,6 +26,16 @@ class MasterRefusalError(VirtualGroupError):
     """The uniform refusal (``docs/protocol.md`` §2): unsigned, so it proves nothing about who sent it or why."""
 
     default_code = ErrorCode.MASTER_REFUSES
+
+
+class NotAdmittedError(MasterRefusalError):
+    """The same after the master had proved itself: it does not admit this device, or not with this code."""
+
+
+class OtherMasterError(RemoteProtocolError):
+    """Somebody answers at the master's address who is not the master that this device was paired with."""
+
+    default_code = ErrorCode.ANOTHER_MASTER
 
 
 class StreamClosedError(MasterUnreachableError):

@@ -14,6 +14,8 @@ from typing import Final, cast
 import aiohappyeyeballs
 import httptools
 
+from slave_client.finding.places import join_authority
+
 HEAD_MAX_BYTES: Final = 16_384
 """An answer's status line and headers together."""
 _HAPPY_EYEBALLS_DELAY_S: Final = 0.25
@@ -168,7 +170,7 @@ class HttpConnection:
     """A connection to one server, made when it is first needed and again when it broke.
 
     Args:
-        host: Name or IP address, an IPv6 address without brackets.
+        host: Name or IP address, an IPv6 address without brackets, a link-local one with its scope.
         port: TCP port.
         connect_timeout_s: For name look-up and TCP together.
     """
@@ -177,7 +179,7 @@ class HttpConnection:
         self._host = host
         self._port = port
         self._connect_timeout_s = connect_timeout_s
-        authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        authority = join_authority(host.partition("%")[0], port)  # a scope means nothing to others (RFC 6874 §1)
         self._head_end = f" HTTP/1.1\r\nHost: {authority}\r\nContent-Type: application/json\r\nContent-Length: "
         self._wire: _Wire | None = None
         self._turn = asyncio.Lock()

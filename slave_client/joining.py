@@ -10,6 +10,7 @@ A kill at any instant leaves the last finished step; starting again goes on from
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 
 from group_protocol.channels import SlaveSession
@@ -24,7 +25,8 @@ from group_protocol.suites import Suite
 from group_protocol.tickets import AssociationCall, MembershipState, RegistryResult, Ticket
 from group_protocol.typed_data import TypedDataDomain
 from slave_client.device_state import DeviceState, Enrolment, JoinStep
-from slave_client.errors import DeviceRevokedError, MasterRefusalError
+from slave_client.errors import DeviceRevokedError, MasterRefusalError, NotAdmittedError
+from slave_client.finding.places import Place, Way
 from slave_client.keystore import DeviceKeys, KeyStore
 from slave_client.succession import find_successor
 from slave_client.transport import Transport
@@ -35,6 +37,7 @@ _POLL_GROWTH = 1.2
 """...so much longer than the last..."""
 _LONGEST_POLL_S = 10.0
 """...up to this."""
+_NOT_ADMITTED = "Look on the master whether it knows the device: vgroup device list."
 _PENDING_LINE = "the contract's receipt is pending"
 
 
@@ -58,6 +61,10 @@ class Offer:
 
     suites: tuple[Suite, ...]
     aeads: tuple[Aead, ...]
+
+
+Reach = Callable[["Joining"], AbstractAsyncContextManager[tuple[Transport, OpenSession]]]
+"""Opens a session, and holds the transport under it open as long as the context lasts."""
 
 
 class Joining:
@@ -91,6 +98,8 @@ class Joining:
         self._report = report
         self._pause = pause
         self.state = state
+        self.reached: tuple[Place, Way] | None = None
+        """Where the newest session was opened, and how the place was known; None before, or if it was given."""
 
     async def open_session(self, transport: Transport) -> OpenSession:
         """M1–M4.
@@ -99,7 +108,8 @@ class Joining:
         proves nothing (§7.1).
 
         Raises:
-            MasterRefusalError: The master admits none of our keys.
+            NotAdmittedError: The master admits none of our keys.
+            MasterRefusalError: A refusal from somebody who had not proved to be the master.
             DeviceRevokedError: It says that we are revoked.
             UnknownMasterError: Somebody answered who is not the master, nor its successor.
             RemoteProtocolError: It did not answer in the right way.
@@ -160,6 +170,10 @@ class Joining:
             else:
                 raise RefusedError(result.reason, f"the association was refused: {result.reason.name}")
 
+    async def note_place(self, place: Place) -> None:
+        """Note on the disk where the master is to be found, beside the place that was typed. Raises KeyStoreError."""
+        await self._advance(replace(self.state, last_place=place))
+
     async def begin_epoch(self, epoch: int) -> None:
         """Note on the disk that records are sent under this epoch from now on. Raises KeyStoreError."""
         if self.state.enrolment is not None:
@@ -194,7 +208,10 @@ class Joining:
         if isinstance(answer, CookieChallenge):
             answer = parse_keys_session_answer(await transport.post("/keysSession", following.to_body()))
             following = handshake.receive_keys_session(answer)
-        body = await transport.post_twice("/getTicket", following.to_body())
+        try:
+            body = await transport.post_twice("/getTicket", following.to_body())
+        except MasterRefusalError as exc:
+            raise NotAdmittedError("the master does not admit this device", remedy=_NOT_ADMITTED) from exc
         ticket = handshake.receive_ticket(SealedAnswer.from_body(body))
         await self._take_ticket(ticket, master)
         domain = TypedDataDomain(RegistryIdentity(ticket.chain_id, ticket.contract))

@@ -15,6 +15,7 @@ from group_protocol.identifiers import display_object_id
 from group_protocol.ports import Clock
 from slave_client.buffer import Buffer
 from slave_client.device_state import DeviceState
+from slave_client.finding.places import Place, Way, join_authority
 from slave_client.states import Event, State, next_state
 from system_ports.private_files import replace_private_file
 
@@ -136,7 +137,8 @@ def describe_device(device: DeviceState) -> dict[str, object]:
     return {
         "join_step": device.step.value,
         "master": "0x" + device.master.hex(),
-        "endpoint": f"{device.host}:{device.port}",
+        "endpoint": join_authority(device.host, device.port),
+        "last_endpoint": str(device.last_place) if device.last_place else None,
         "group": place.gid.hex() if place else None,
         "object_id": place.oid.hex() if place else None,
         "display_id": display_object_id(place.oid) if place else None,
@@ -144,6 +146,11 @@ def describe_device(device: DeviceState) -> dict[str, object]:
         "contract": "0x" + place.contract.hex() if place else None,
         "chain_id": place.chain_id if place else None,
     }
+
+
+def describe_reached(reached: tuple[Place, Way] | None) -> dict[str, str] | None:
+    """Where the newest session was opened, and by which way the place was known, as JSON fields."""
+    return {"endpoint": str(reached[0]), "way": reached[1].value} if reached else None
 
 
 async def write_status(path: Path, fields: dict[str, object]) -> None:

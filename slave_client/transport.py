@@ -4,6 +4,7 @@ Everything foreign ends here: what the network raises and what a wrong server an
 """
 
 import asyncio
+import os
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Final, Self
@@ -15,6 +16,7 @@ from group_protocol.limits import DATA_BODY_MAX_BYTES, HANDSHAKE_BODY_MAX_BYTES,
 from group_protocol.messages import REFUSAL_BODY
 from slave_client.corked_writer import CorkedWriter
 from slave_client.errors import MasterRefusalError, MasterUnreachableError, StreamClosedError
+from slave_client.finding.places import join_authority
 from slave_client.handed_connector import HandedConnector
 from slave_client.http_connection import BrokenAnswerError, HttpConnection
 
@@ -26,7 +28,7 @@ class Transport:
     """One master's address. Use as an async context manager.
 
     Args:
-        host: Name or IP address, an IPv6 address without brackets.
+        host: Name or IP address, an IPv6 address without brackets, a link-local one with its scope.
         port: TCP port.
         connect_timeout_s: For name look-up and TCP together.
         answer_timeout_s: For a whole answer; association may take the master 20 s (§7).
@@ -42,7 +44,7 @@ class Transport:
         answer_timeout_s: float = 30.0,
         heartbeat_s: float = 20.0,
     ) -> None:
-        self._authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        self._authority = join_authority(host, port)
         self._connection = HttpConnection(host, port, connect_timeout_s=connect_timeout_s)
         self._timeout = aiohttp.ClientTimeout(total=answer_timeout_s, connect=connect_timeout_s)
         self._answer_timeout_s = answer_timeout_s
@@ -136,8 +138,16 @@ class Transport:
         raise MasterUnreachableError(f"{self._authority} answered with status {status}", remedy=_CHECK_ADDRESS)
 
     def _unreachable(self, error: BaseException) -> MasterUnreachableError:
-        why = "no answer in time" if isinstance(error, TimeoutError) else str(error) or type(error).__name__
-        return MasterUnreachableError(f"no connection to {self._authority}: {why}", remedy=_CHECK_ADDRESS)
+        return MasterUnreachableError(f"no connection to {self._authority}: {_why(error)}", remedy=_CHECK_ADDRESS)
+
+
+def _why(error: BaseException) -> str:
+    """In the system's words, without the call that failed."""
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno)
+    return str(error) or type(error).__name__
 
 
 class Stream:

@@ -55,7 +55,9 @@ def init_command(
 def run_command(  # noqa: PLR0913 - Typer makes an option of each parameter
     *,
     data_dir: DataDir = None,
-    host: Annotated[str | None, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in.")] = None,
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on, or several with commas; * lets other machines in.")
+    ] = None,
     port: Annotated[int | None, typer.Option(help="TCP port; 0 for any.", min=0, max=65_535)] = None,
     public_host: Annotated[str | None, typer.Option(help="Host that pairing strings name.")] = None,
     chain: Annotated[str | None, typer.Option(help="'embedded', or the URL of a node's JSON-RPC.")] = None,

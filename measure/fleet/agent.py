@@ -15,12 +15,12 @@ from slave_client.batching import BatchRules
 from slave_client.buffer import Buffer
 from slave_client.buffered_record import BufferLimits
 from slave_client.daemon import Daemon, DaemonOptions
+from slave_client.finding.finder import MasterFinder
 from slave_client.joining import Joining, Offer
 from slave_client.keystore import KeyStore
 from slave_client.processor import preferred_aeads
 from slave_client.state_directory import StateDirectory
 from slave_client.status import STATUS_FILE
-from slave_client.transport import Transport
 from system_ports.clock import SystemClock
 from system_ports.randomness import SystemRandom
 
@@ -67,13 +67,12 @@ async def send_results(
                 remedy="Run vgroup slave join with the string of vgroup device invite.",
                 code=ErrorCode.NOT_PAIRED,
             )
-        host, port = state.host, state.port
         readings = [reading for results in all_results for reading in pack(results, clock.now_unix_s())]
         daemon = Daemon(
             joining=Joining(
                 store, keys, state, offer=Offer(DEFAULT_SUITES, preferred_aeads()), random=random, report=report
             ),
-            make_transport=lambda: Transport(host, port),
+            reach=MasterFinder(DEFAULT_SUITES, random, report).session,
             buffer=await Buffer.open(directory, keys.storage_secret, limits=BufferLimits(), clock=clock, random=random),
             sensors=[ParcelSensor(readings)],
             options=DaemonOptions(

@@ -17,7 +17,7 @@ from slave_client.daemon import Daemon, DaemonOptions
 from slave_client.device_state import DeviceState, JoinStep
 from slave_client.handlers.ports import Handler
 from slave_client.inbox import Inbox
-from slave_client.joining import Joining, Offer
+from slave_client.joining import Joining, Offer, OpenSession
 from slave_client.keystore import KeyStore
 from slave_client.mailbox import Mailbox
 from slave_client.sensors.ports import Sensor
@@ -81,6 +81,11 @@ class SlaveBench:
     def transport(self) -> Transport:
         return Transport("127.0.0.1", self.port, heartbeat_s=5.0)
 
+    @asynccontextmanager
+    async def reach(self, joining: Joining) -> AsyncIterator[tuple[Transport, OpenSession]]:
+        async with self.transport() as transport:
+            yield transport, await joining.open_session(transport)
+
     async def join(self) -> DeviceState:
         joining = self.joining()
         async with self.transport() as transport:
@@ -121,7 +126,7 @@ class SlaveBench:
     ) -> Daemon:
         return Daemon(
             joining=self.joining(),
-            make_transport=self.transport,
+            reach=self.reach,
             buffer=await self.open_buffer(),
             mailbox=Mailbox(await self.open_inbox(inbox_max, keeps_unhandled=bool(handlers)), handlers),
             sensors=sensors,
