@@ -77,6 +77,7 @@ class Advertiser:
             interfaces=InterfaceChoice.All if listens_everywhere else list(addresses),
             ip_version=IPVersion.All if has_ipv6() else IPVersion.V4Only,
         )
+        logging.getLogger("zeroconf").setLevel(logging.ERROR)  # it warns of each network that takes no multicast
         try:
             # Somebody who took the name does not keep us from another one.
             await (await zeroconf.async_register_service(info, allow_name_change=True))

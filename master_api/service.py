@@ -7,6 +7,7 @@ from aiohttp import web
 from sqlalchemy import Connection
 
 from group_protocol.advertisement import Advertisement
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import (
     ConfigurationError,
     Reason,

@@ -39,7 +39,7 @@ def status_lines(fields: dict[str, object]) -> list[str]:
     lines += [
         f"device     {fields['object_id'] or '-'}  (shown as {fields['display_id'] or '-'}, {fields['join_step']})",
         f"group      {fields['group'] or '-'}",
-        f"master     {fields['master']} at {fields['endpoint']}",
+        f"master     {fields['master']} at {fields['endpoint']}{_reached(fields)}",
     ]
     buffer, ack, error = fields.get("buffer"), fields.get("last_ack"), fields.get("last_error")
     if isinstance(buffer, dict):
@@ -62,6 +62,15 @@ def status_lines(fields: dict[str, object]) -> list[str]:
         if error["remedy"]:
             lines.append(f"           {error['remedy']}")
     return lines
+
+
+def _reached(fields: dict[str, object]) -> str:
+    """Where the master really is, if it is not where the pairing string says."""
+    elsewhere = fields.get("last_endpoint")
+    reached = fields.get("reached")
+    if isinstance(reached, dict) and reached["way"] == "typed":
+        return ""
+    return f"; found at {elsewhere}" if elsewhere else ""
 
 
 def _buffer_lines(buffer: dict[str, Any]) -> list[str]:

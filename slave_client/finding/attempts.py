@@ -61,7 +61,8 @@ class Attempts:
         first = self.made[0]
         if isinstance(first.error, NotAdmittedError):
             return first.error
-        busy = next((one.error for one in self.made if isinstance(one.error, BusyError)), None)
+        known = [one.error for one in self.made if one.way is not Way.MDNS]
+        busy = next((error for error in known if isinstance(error, BusyError)), None)
         if busy is not None:
             return busy
         if first.is_another_master:
