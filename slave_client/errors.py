@@ -1,7 +1,7 @@
 """Errors that only a slave can have; everything else is in :mod:`group_protocol.errors`."""
 
 from group_protocol.error_codes import ErrorCode
-from group_protocol.errors import ConfigurationError, RemoteProtocolError, StoreError, VirtualGroupError
+from group_protocol.errors import ConfigurationError, StoreError, VirtualGroupError
 
 
 class KeyStoreError(ConfigurationError):
@@ -30,12 +30,6 @@ class MasterRefusalError(VirtualGroupError):
 
 class NotAdmittedError(MasterRefusalError):
     """The same after the master had proved itself: it does not admit this device, or not with this code."""
-
-
-class OtherMasterError(RemoteProtocolError):
-    """Somebody answers at the master's address who is not the master that this device was paired with."""
-
-    default_code = ErrorCode.ANOTHER_MASTER
 
 
 class StreamClosedError(MasterUnreachableError):

@@ -4,9 +4,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from group_protocol.errors import BusyError, RemoteProtocolError, VirtualGroupError
+from group_protocol.errors import BusyError, RemoteProtocolError, UnknownMasterError, VirtualGroupError
 from group_protocol.identifiers import Address
-from slave_client.errors import MasterRefusalError, MasterUnreachableError, NotAdmittedError, OtherMasterError
+from slave_client.errors import MasterRefusalError, MasterUnreachableError, NotAdmittedError
 from slave_client.finding.places import Place, Way
 from slave_client.finding.proving import MasterHint
 
@@ -79,10 +79,10 @@ class Attempts:
         if hint is None or not hint.master:
             if isinstance(first.error, MasterRefusalError):
                 return first.error
-            return OtherMasterError(
+            return UnknownMasterError(
                 f"{first.place} answers, but it is not master {pinned}{self._also()}", remedy=MOVED_REMEDY
             )
-        return OtherMasterError(
+        return UnknownMasterError(
             f"{first.place}: this is master {hint.master}, not {pinned}{self._also()}", remedy=MOVED_REMEDY
         )
 

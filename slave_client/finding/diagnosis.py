@@ -4,6 +4,7 @@ import time
 from contextlib import aclosing
 
 from group_protocol.errors import BusyError, VirtualGroupError
+from group_protocol.identifiers import Address
 from group_protocol.ports import Random
 from slave_client.config import SlaveConfig
 from slave_client.device_state import DeviceState
@@ -23,11 +24,14 @@ async def look_at_master(
     found = await _find(device, config, random, search, attempts)
     if found is None:
         return await _describe_failure(device, attempts)
-    place, way = found
+    place, way, proven = found
+    key = f"0x{device.master.hex()}"
+    if proven != device.master:
+        key = f"0x{proven.hex()}, the next key of {key}"
     hint = await ask_who_it_is(place)
     told = "" if way is Way.TYPED else f" ({WORDS[way]})"
     return [
-        good("master", f"{place}{told} has proved to be 0x{device.master.hex()}"),
+        good("master", f"{place}{told} has proved to be {key}"),
         *[note("address", f"{one.place} ({WORDS[one.way]}): {one.error}", _elsewhere(place)) for one in attempts.made],
         compare_clocks(hint.unix_s if hint else None, time.time(), "the master"),
     ]
@@ -35,12 +39,13 @@ async def look_at_master(
 
 async def _find(
     device: DeviceState, config: SlaveConfig, random: Random, search: Search, attempts: Attempts
-) -> tuple[Place, Way] | None:
+) -> tuple[Place, Way, Address] | None:
+    proven: dict[Place, Address] = {}
     way = Way.MDNS
 
     async def prove(place: Place) -> None:
         try:
-            await ask_for_proof(place, device.master, config.suites, random)
+            proven[place] = await ask_for_proof(place, device.master, config.suites, random, device=device)
         except ELSEWHERE as exc:
             attempts.add(place, way, exc)
             raise
@@ -50,14 +55,14 @@ async def _find(
             await prove(place)
         except VirtualGroupError:
             continue
-        return place, way
+        return place, way, proven[place]
     if not config.mdns:
         return None
     way, attempts.has_searched = Way.MDNS, True
     tried = {place for place, _ in known_places(device)}
-    async with aclosing(proven_places(search(), device.master, tried, prove)) as proven:
-        async for place in proven:
-            return place, way
+    async with aclosing(proven_places(search(), device.master, tried, prove)) as places:
+        async for place in places:
+            return place, way, proven[place]
     return None
 
 

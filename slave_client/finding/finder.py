@@ -13,7 +13,7 @@ costs one proof of at most :data:`~slave_client.finding.proving.PROOF_S`, and is
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from typing import Final
 
@@ -74,7 +74,7 @@ class MasterFinder:
 
         Raises:
             DeviceRevokedError: The master says that we are revoked.
-            OtherMasterError: Somebody else answers, and the master is nowhere in sight.
+            UnknownMasterError: Somebody else answers, and the master is nowhere in sight.
             NotAdmittedError: The master admits none of our keys.
             MasterUnreachableError, BusyError, KeyStoreError: As they say.
         """
@@ -119,7 +119,7 @@ class MasterFinder:
 
         async def prove(place: Place) -> None:
             try:
-                await ask_for_proof(place, state.master, self._suites, self._random)
+                await ask_for_proof(place, state.master, self._suites, self._random, device=state)
             except ELSEWHERE as exc:
                 attempts.add(place, Way.MDNS, exc)
                 raise
@@ -145,15 +145,15 @@ async def proven_places(
     sightings: AsyncGenerator[Sighting, None],
     master: Address,
     tried: set[Place],
-    prove: Callable[[Place], Awaitable[None]],
+    prove: Callable[[Place], Awaitable[object]],
 ) -> AsyncGenerator[Place, None]:
     """The places out of a search at which the master proves itself, the quickest first.
 
     Args:
         sightings: The search; it is closed.
-        master: Whom we look for.
+        master: Whom we look for. Others in sight are asked last: one may be ours under its next key (§3.5).
         tried: Places that are not asked; those that are asked are added.
-        prove: Returns or raises a VirtualGroupError.
+        prove: Returns, or raises a VirtualGroupError.
     """
     found: asyncio.Queue[Place | None] = asyncio.Queue()
     slots = asyncio.Semaphore(_HINTS_AT_ONCE)
@@ -167,13 +167,20 @@ async def proven_places(
     async def ask_all() -> None:
         try:
             async with asyncio.TaskGroup() as asking, aclosing(sightings):
-                async for sighting in sightings:
-                    if sighting.master != master:
-                        continue
-                    for place in sighting.places:
+
+                def ask_each(places: Iterable[Place]) -> None:
+                    for place in places:
                         if place not in tried and len(tried) < _HINTS_MAX:
                             tried.add(place)
                             asking.create_task(ask(place))
+
+                others: list[Place] = []
+                async for sighting in sightings:
+                    if sighting.master == master:
+                        ask_each(sighting.places)
+                    else:
+                        others += sighting.places[: _HINTS_MAX - len(others)]
+                ask_each(others)
         finally:
             found.put_nowait(None)
 

@@ -11,13 +11,16 @@ from typing import Final
 import aiohttp
 
 from group_protocol.crypto.keys import SECRET_BYTES, PrivateKey
+from group_protocol.errors import UnknownMasterError
 from group_protocol.handshake import SlaveHandshake
 from group_protocol.identifiers import Address
 from group_protocol.messages import CookieChallenge, parse_keys_session_answer
 from group_protocol.ports import Random
 from group_protocol.suites import Suite
+from slave_client.device_state import DeviceState
 from slave_client.finding.places import Place
 from slave_client.processor import preferred_aeads
+from slave_client.succession import find_successor
 from slave_client.transport import Transport
 
 PROOF_S: Final = 5.0
@@ -26,15 +29,29 @@ _HINT_MAX_BYTES: Final = 16_384
 
 
 async def ask_for_proof(
-    place: Place, master: Address, suites: Sequence[Suite], random: Random, *, timeout_s: float = PROOF_S
-) -> None:
-    """Return if it is this master.
+    place: Place, master: Address, suites: Sequence[Suite], random: Random, *, device: DeviceState | None = None
+) -> Address:
+    """Whose key is there: this master's or, for a device, that of the master which its own signature leads to (§3.5).
 
     Raises:
-        RemoteProtocolError: It is not, or speaks something else; as BusyError it has no time for an answer.
-        MasterRefusalError: It refuses, as another master does.
+        UnknownMasterError: Neither.
+        RemoteProtocolError: It speaks something else; as BusyError it has no time for an answer.
+        MasterRefusalError: It refuses, as another group's master does.
         MasterUnreachableError: Nothing usable came.
     """
+    async with Transport(place.host, place.port, connect_timeout_s=PROOF_S, answer_timeout_s=PROOF_S) as transport:
+        try:
+            await _ask_for_m2(transport, master, suites, random)
+        except UnknownMasterError:
+            successor = await find_successor(transport, device) if device is not None else None
+            if successor is None:
+                raise
+            await _ask_for_m2(transport, successor, suites, random)
+            return successor
+        return master
+
+
+async def _ask_for_m2(transport: Transport, master: Address, suites: Sequence[Suite], random: Random) -> None:
     handshake = SlaveHandshake(
         key=PrivateKey.from_secret(random.token_bytes(SECRET_BYTES)),
         master=master,
@@ -45,12 +62,11 @@ async def ask_for_proof(
         pairing_code=None,
         random=random,
     )
-    async with Transport(place.host, place.port, connect_timeout_s=timeout_s, answer_timeout_s=timeout_s) as transport:
-        answer = parse_keys_session_answer(await transport.post("/keysSession", handshake.start().to_body()))
-        following = handshake.receive_keys_session(answer)
-        if isinstance(answer, CookieChallenge):
-            answer = parse_keys_session_answer(await transport.post("/keysSession", following.to_body()))
-            handshake.receive_keys_session(answer)
+    answer = parse_keys_session_answer(await transport.post("/keysSession", handshake.start().to_body()))
+    following = handshake.receive_keys_session(answer)
+    if isinstance(answer, CookieChallenge):
+        answer = parse_keys_session_answer(await transport.post("/keysSession", following.to_body()))
+        handshake.receive_keys_session(answer)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,10 @@ import socket
 
 import pytest
 
-from group_protocol.errors import BusyError, DecodingError, VerificationError, VirtualGroupError
+from group_protocol.errors import BusyError, DecodingError, UnknownMasterError, VerificationError, VirtualGroupError
 from group_protocol.identifiers import Address
 from slave_client.device_state import DeviceState, JoinStep
-from slave_client.errors import MasterRefusalError, MasterUnreachableError, NotAdmittedError, OtherMasterError
+from slave_client.errors import MasterRefusalError, MasterUnreachableError, NotAdmittedError
 from slave_client.finding.attempts import Attempts
 from slave_client.finding.finder import known_places
 from slave_client.finding.places import Place, Way, is_usable_hint, on_every_link
@@ -109,7 +109,7 @@ async def test_unreachable_master_is_told_with_everything_that_was_tried() -> No
 @pytest.mark.parametrize("refusal", [WRONG, MasterRefusalError("the master refused the request")])
 async def test_another_master_at_the_typed_place_is_named_beside_ours(refusal: VirtualGroupError) -> None:
     error = await verdict((TYPED, Way.TYPED, refusal), (TOLD, Way.MDNS, WRONG), says=OTHER)
-    assert isinstance(error, OtherMasterError)
+    assert isinstance(error, UnknownMasterError)
     assert str(error) == (
         f"10.0.0.1:3000: this is master {OTHER}, not 0x{MASTER.hex()}; nor is it at [fe80::1%eth0]:3000 (told by mDNS)"
     )
@@ -122,7 +122,7 @@ async def test_somebody_who_only_says_that_he_is_our_master_changes_nothing() ->
 
 async def test_stranger_who_does_not_say_who_he_is_is_not_our_master() -> None:
     error = await verdict((TYPED, Way.TYPED, WRONG), has_searched=False)
-    assert isinstance(error, OtherMasterError)
+    assert isinstance(error, UnknownMasterError)
     assert str(error) == f"10.0.0.1:3000 answers, but it is not master 0x{MASTER.hex()}"
 
 
