@@ -178,7 +178,7 @@ class TransactionJournal:
         return RegistryUnavailable(
             f"the journal of transactions {self._path} cannot be read or written: {cause}",
             remedy="Check the disk; nothing is sent that is not noted there first.",
-            code=ErrorCode.CHAIN_FOLDER_UNWRITABLE,
+            code=ErrorCode.DISK_REFUSES,
         )
 
 

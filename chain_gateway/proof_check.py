@@ -167,7 +167,7 @@ def _copy_chain(named: Path, folder: Path) -> None:
         raise ConfigurationError(
             f"{named} is neither a URL nor the folder of an embedded chain",
             remedy="Give the URL of a node's JSON-RPC, or the master's data folder (a copy of it will do).",
-            code=ErrorCode.CHAIN_SOURCE_WRONG,
+            code=ErrorCode.ARGUMENT_WRONG,
         )
     copy = folder / CHAIN_FILE
     try:
@@ -177,6 +177,6 @@ def _copy_chain(named: Path, folder: Path) -> None:
         raise ConfigurationError(
             f"{source} cannot be read: {exc}",
             remedy="Copy the folder and name the copy.",
-            code=ErrorCode.CHAIN_SOURCE_WRONG,
+            code=ErrorCode.ARGUMENT_WRONG,
         ) from exc
     copy.chmod(0o600)

@@ -382,7 +382,7 @@ class EventReplica:
             raise RegistryUnavailable(
                 f"the event replica {self._path} cannot be read or written: {exc}",
                 remedy="Check the disk; the file may be removed, it is read from the chain again.",
-                code=ErrorCode.CHAIN_FOLDER_UNWRITABLE,
+                code=ErrorCode.DISK_REFUSES,
             ) from exc
 
 

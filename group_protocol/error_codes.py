@@ -29,7 +29,6 @@ class ErrorCode(StrEnum):
     NOTHING_HERE = "nothing-here"
     # the machine
     CLOCK_WRONG = "clock-wrong"
-    CLOCKS_DIFFER = "clocks-differ"
     DISK_LOW = "disk-low"
     DISK_REFUSES = "disk-refuses"
     PORT_LOCAL_ONLY = "port-local-only"
@@ -38,11 +37,9 @@ class ErrorCode(StrEnum):
     BUSY = "busy"
     # the master's folder
     NO_MASTER_HERE = "no-master-here"
-    MASTER_EXISTS = "master-exists"
     PASSPHRASE_MISSING = "passphrase-missing"  # noqa: S105 - a name, no secret
     PASSPHRASE_WRONG = "passphrase-wrong"  # noqa: S105 - a name, no secret
     KEY_FILE_DAMAGED = "key-file-damaged"
-    KEY_FILE_AMBIGUOUS = "key-file-ambiguous"
     STORE_FAILED = "store-failed"
     STORE_DAMAGED = "store-damaged"
     AUDIT_BROKEN = "audit-broken"
@@ -67,7 +64,6 @@ class ErrorCode(StrEnum):
     PEER_NOT_UNDERSTOOD = "peer-not-understood"
     PEER_NOT_PROVEN = "peer-not-proven"
     SESSION_ENDED = "session-ended"
-    MASTER_FAILED = "master-failed"
     # membership
     NOT_PAIRED = "not-paired"
     PAIRED_ELSEWHERE = "paired-elsewhere"
@@ -100,17 +96,13 @@ class ErrorCode(StrEnum):
     TRANSACTION_NOT_FINAL = "transaction-not-final"
     TRANSACTION_REFUSED = "transaction-refused"
     CHAIN_FILE_DAMAGED = "chain-file-damaged"
-    CHAIN_FOLDER_UNWRITABLE = "chain-folder-unwritable"
-    CHAIN_SOURCE_WRONG = "chain-source-wrong"
     JOURNAL_DAMAGED = "journal-damaged"
     REPLICA_DAMAGED = "replica-damaged"
     # the gateway as a service, the network of nodes
     GATEWAY_UNREACHABLE = "gateway-unreachable"
     GATEWAY_REFUSES = "gateway-refuses"
     GATEWAY_TOKEN_MISSING = "gateway-token-missing"  # noqa: S105 - a name, no secret
-    CALLERS_LIST = "callers-list"
     SECOND_NODE_DISAGREES = "second-node-disagrees"
-    SECOND_NODE_UNREACHABLE = "second-node-unreachable"
     GETH_MISSING = "geth-missing"
     NETWORK_FOLDER = "network-folder"
     NETWORK_NODE_FAILED = "network-node-failed"
@@ -142,7 +134,7 @@ CODE_OF_REASON: Final[Mapping[Reason, ErrorCode]] = {
     Reason.NOT_A_SLAVE: ErrorCode.NOT_A_MEMBER,
     Reason.BAD_RANGE: ErrorCode.RECORD_REFUSED,
     Reason.CHAIN_UNAVAILABLE: ErrorCode.CHAIN_UNREACHABLE,
-    Reason.INTERNAL: ErrorCode.MASTER_FAILED,
+    Reason.INTERNAL: ErrorCode.PROGRAM_MISTAKE,
     Reason.MALFORMED: ErrorCode.RECORD_REFUSED,
     Reason.EVIDENCE_REQUIRED: ErrorCode.RECORD_REFUSED,
     Reason.EQUIVOCATION: ErrorCode.RECORD_REFUSED,

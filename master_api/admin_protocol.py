@@ -1,13 +1,13 @@
 """Operations by name, and errors as JSON: what travels over the admin socket.
 
 ``POST /operations/NAME`` with a JSON object of arguments is answered 200 ``{"result": …}`` or 409 ``{"error":
-{"kind", "message", "remedy", "detail"}}``.
+{"kind", "message", "remedy", "detail", "code"}}``.
 """
 
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
 
-from group_protocol.error_codes import ErrorCode
+from group_protocol.error_codes import ErrorCode, find_code
 from group_protocol.errors import (
     ConfigurationError,
     ContractRefusal,
@@ -65,19 +65,25 @@ def error_to_json(error: VirtualGroupError) -> JsonObject:
         detail = int(error.reason)
     elif isinstance(error, AuditBroken):
         detail = error.number
-    return {"kind": type(error).__name__, "message": str(error), "remedy": error.remedy, "detail": detail}
+    return {
+        "kind": type(error).__name__,
+        "message": str(error),
+        "remedy": error.remedy,
+        "detail": detail,
+        "code": error.code,
+    }
 
 
 def error_from_json(fields: Mapping[str, object]) -> VirtualGroupError:
     """The error again, of the same kind where the kind is known."""
     kind, message, remedy = str(fields.get("kind")), str(fields.get("message")), str(fields.get("remedy") or "")
-    detail = fields.get("detail")
+    detail, code = fields.get("detail"), find_code(fields.get("code"))
     if isinstance(detail, int):
         if kind == AuditBroken.__name__:
             return AuditBroken(detail, message.partition(": ")[2])
         refusal = ContractRefusal if kind == ContractRefusal.__name__ else RefusedError
-        return refusal(Reason(detail), message, remedy=remedy)
+        return refusal(Reason(detail), message, remedy=remedy, code=code)
     for plain in _PLAIN_KINDS:
         if kind == plain.__name__:
-            return plain(message, remedy=remedy)
-    return VirtualGroupError(message, remedy=remedy)
+            return plain(message, remedy=remedy, code=code)
+    return VirtualGroupError(message, remedy=remedy, code=code)

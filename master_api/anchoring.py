@@ -76,7 +76,7 @@ class Anchoring:
             await self.anchor(finish_only=finish_only)
         except VirtualGroupError as exc:
             self._last_error = str(exc)
-            _log.warning("records cannot be anchored now", extra={"fields": {"message": str(exc)}})
+            _log.warning("records cannot be anchored now", extra={"fields": {"message": str(exc), "code": exc.code}})
             return RETRY_S
         self._last_error = ""
         return self._context.config.anchor_minutes * 60

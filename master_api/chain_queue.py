@@ -140,7 +140,7 @@ class ChainQueue:
         except RefusedError as exc:
             await self.settle_refused_revocation(oid, exc)
         except (RegistryUnavailable, RegistryInconsistent, StoreError) as exc:
-            _log.info("a revocation waits", extra={"fields": {"oid": oid.hex(), "message": str(exc)}})
+            _log.info("a revocation waits", extra={"fields": {"oid": oid.hex(), "message": str(exc), "code": exc.code}})
 
     async def settle_refused_revocation(self, oid: ObjectId, refusal: RefusedError) -> None:
         """The contract said no to an order: it has it already, or has nothing to revoke."""
@@ -159,7 +159,10 @@ class ChainQueue:
         try:
             await self._context.waiting.settle_revocation(oid, 0)
         except StoreError as exc:
-            _log.warning("a revocation was not settled", extra={"fields": {"oid": oid.hex(), "message": str(exc)}})
+            _log.warning(
+                "a revocation was not settled",
+                extra={"fields": {"oid": oid.hex(), "message": str(exc), "code": exc.code}},
+            )
 
     async def _try_association(self, waiting: WaitingAssociation) -> None:
         oid = waiting.oid
@@ -170,7 +173,9 @@ class ChainQueue:
             if exc.reason is not Reason.OBJECT_ID_IN_USE or not self._is_member(oid):
                 await self._drop_quietly(oid)
         except VirtualGroupError as exc:
-            _log.info("an association waits", extra={"fields": {"oid": oid.hex(), "message": str(exc)}})
+            _log.info(
+                "an association waits", extra={"fields": {"oid": oid.hex(), "message": str(exc), "code": exc.code}}
+            )
         else:
             if self._is_member(oid):
                 await self._drop_quietly(oid)

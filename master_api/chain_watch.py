@@ -110,7 +110,9 @@ class ChainWatch:
             try:
                 await self._store.write(lambda connection: note_contact(connection, self._contact_unix_s))
             except StoreError as exc:
-                _log.warning("the chain's answer was not noted", extra={"fields": {"message": str(exc)}})
+                _log.warning(
+                    "the chain's answer was not noted", extra={"fields": {"message": str(exc), "code": exc.code}}
+                )
 
     async def _note_silence(self, why: str) -> None:
         if self.is_away:
@@ -124,4 +126,4 @@ class ChainWatch:
         try:
             await self._store.write(lambda connection: self._audit.append(connection, kind, detail))
         except StoreError as exc:
-            _log.warning("the audit log was not written", extra={"fields": {"message": str(exc)}})
+            _log.warning("the audit log was not written", extra={"fields": {"message": str(exc), "code": exc.code}})

@@ -308,7 +308,7 @@ async def _reload_at_each(
         try:
             wanted = await asyncio.to_thread(read_config)
         except ConfigurationError as exc:
-            _log.error("settings are wrong, the old ones stay", extra={"fields": {"error": str(exc)}})
+            _log.error("settings are wrong, the old ones stay", extra={"fields": exc.as_fields()})
         else:
             reloaded = service.reloader.reload(wanted) if service.reloader else None
             changed, waiting = (reloaded.changed, reloaded.waiting) if reloaded else ((), ())

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import VirtualGroupError
 from master_api.admin_socket import ask_master, is_served
 from master_api.config import MasterConfig
@@ -14,13 +15,17 @@ from master_api.hosts import is_loopback, join_authority, listening_hosts
 from system_ports.findings import Finding, bad, good, look_at_clock, look_at_disk, look_at_permissions, note
 
 _REMEDIES = {
-    "store": "Look at the disk and at the master's log.",
-    "registry": "See docs/chain_faults.md; with a node of yours: is it up, and its URL in `chain`?",
-    "chain": "See docs/chain_faults.md; members go on meanwhile as chain_away says.",
-    "nodes": "Look at the nodes that are named.",
-    "group": "Run: vgroup group create NAME",
-    "membership": "See the master's log, and docs/chain_faults.md.",
+    "store": ("Look at the disk and at the master's log.", ErrorCode.STORE_FAILED),
+    "registry": (
+        "See docs/chain_faults.md; with a node of yours: is it up, and its URL in `chain`?",
+        ErrorCode.CHAIN_UNREACHABLE,
+    ),
+    "chain": ("See docs/chain_faults.md; members go on meanwhile as chain_away says.", ErrorCode.CHAIN_UNREACHABLE),
+    "nodes": ("Look at the nodes that are named.", ErrorCode.CHAIN_UNREACHABLE),
+    "group": ("Run: vgroup group create NAME", ErrorCode.NO_GROUP),
+    "membership": ("See the master's log, and docs/chain_faults.md.", ErrorCode.CHAIN_CONTRADICTS),
 }
+_UNKNOWN_PART = ("See the master's log.", ErrorCode.PROGRAM_MISTAKE)
 _BLOCK_OLD_S = 60.0
 
 
@@ -28,17 +33,21 @@ async def diagnose_master(config: MasterConfig) -> list[Finding]:
     """Look at everything. Raises nothing: what cannot be looked at is a finding."""
     findings = [look_at_clock()]
     if not config.data_dir.exists():
-        return [*findings, bad("master", f"no master in {config.data_dir}", "Run: vgroup master init")]
+        return [
+            *findings,
+            bad("master", f"no master in {config.data_dir}", "Run: vgroup master init", ErrorCode.NO_MASTER_HERE),
+        ]
     findings += [look_at_disk(config.data_dir), look_at_permissions(config.data_dir)]
     status: Mapping[str, Any] | None = None
     try:
         if is_served(config.admin_socket):
             status = await ask_master(config.admin_socket, "master.status", {})
     except VirtualGroupError as exc:
-        return [*findings, bad("master", str(exc), exc.remedy or "See the master's log.")]
+        return [*findings, bad("master", str(exc), exc.remedy or "See the master's log.", exc.code)]
     if status is None:
         start = "Start it: vgroup master run, or systemctl start vgroup-master."
-        return [*findings, note("master", "not running, so its chain was not looked at", start), _look_at_port(config)]
+        stopped = note("master", "not running, so its chain was not looked at", start, ErrorCode.SERVICE_STOPPED)
+        return [*findings, stopped, _look_at_port(config)]
     findings.append(good("master", f"{status['master']} runs, {status['sessions']} devices connected"))
     findings.append(await asyncio.to_thread(_look_whether_reachable, config))
     findings += [_look_at_part(part, state) for part, state in status["health"].items()]
@@ -57,7 +66,9 @@ def _look_at_port(config: MasterConfig) -> Finding:
                 probe.bind((host, config.port))
             except OSError as exc:
                 remedy = "Choose another port, or stop what listens there: ss -ltnp"
-                return bad("port", f"{join_authority(host, config.port)}: {exc.strerror}", remedy)
+                return bad(
+                    "port", f"{join_authority(host, config.port)}: {exc.strerror}", remedy, ErrorCode.PORT_IN_USE
+                )
     return good("port", f"{_places(config)} is free")
 
 
@@ -69,12 +80,11 @@ def _look_whether_reachable(config: MasterConfig) -> Finding:
             socket.create_connection((near, config.port), timeout=2).close()
         except OSError as exc:
             where = join_authority(host, config.port)
-            return bad(
-                "port", f"{where} takes no connection: {exc}", "Does `port` still say what the master runs with?"
-            )
+            remedy = "Does `port` still say what the master runs with?"
+            return bad("port", f"{where} takes no connection: {exc}", remedy, ErrorCode.SERVICE_SILENT)
     if all(map(is_loopback, hosts)):
         remedy = 'For devices on other machines: host = "*", or an address of this machine.'
-        return note("port", f"{place} can be reached from this machine alone", remedy)
+        return note("port", f"{place} can be reached from this machine alone", remedy, ErrorCode.PORT_LOCAL_ONLY)
     return good("port", f"{place} takes connections; let it through the firewall")
 
 
@@ -83,7 +93,7 @@ def _places(config: MasterConfig) -> str:
 
 
 def _look_at_part(part: str, state: str) -> Finding:
-    return good(part, state) if is_well(state) else bad(part, state, _REMEDIES.get(part, "See the master's log."))
+    return good(part, state) if is_well(state) else bad(part, state, *_REMEDIES.get(part, _UNKNOWN_PART))
 
 
 def _look_at_chain(status: Mapping[str, Any]) -> list[Finding]:
@@ -93,13 +103,15 @@ def _look_at_chain(status: Mapping[str, Any]) -> list[Finding]:
         age_s = max(0.0, time.time() - newest_unix_s)
         if status["chain"] != "embedded" and age_s > _BLOCK_OLD_S:
             text = f"the newest block is {age_s:,.0f} s old"
-            findings.append(bad("lag", text, "Do the signers seal? vgroup chain status, docs/chain.md"))
+            findings.append(
+                bad("lag", text, "Do the signers seal? vgroup chain status, docs/chain.md", ErrorCode.CHAIN_LAGS)
+            )
         else:
             findings.append(good("lag", f"the newest block is {age_s:,.0f} s old"))
     waiting = status["waiting_for_chain"]
     if waiting["associations"] or waiting["revocations"]:
         text = f"{waiting['associations']} associations and {waiting['revocations']} revocations wait for the chain"
-        findings.append(note("queue", text, "They are sent as soon as it answers."))
+        findings.append(note("queue", text, "They are sent as soon as it answers.", ErrorCode.CHAIN_UNREACHABLE))
     return findings
 
 

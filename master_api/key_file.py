@@ -102,7 +102,7 @@ def read_key(data_dir: Path, passphrase: AskPassphrase) -> PrivateKey:
         raise ConfigurationError(
             f"{data_dir} holds two keys",
             remedy=f"Move {KEYSTORE_NAME} or {PLAIN_KEY_NAME} away.",
-            code=ErrorCode.KEY_FILE_AMBIGUOUS,
+            code=ErrorCode.KEY_FILE_DAMAGED,
         )
     if keystore.exists():
         refuse_if_readable_by_others(keystore)

@@ -75,7 +75,9 @@ class MembershipFollower:
                 await self._take_all(events)
             except (RegistryUnavailable, RegistryInconsistent, StoreError) as exc:
                 self._following.clear()
-                _log.warning("membership cannot be followed now", extra={"fields": {"message": str(exc)}})
+                _log.warning(
+                    "membership cannot be followed now", extra={"fields": {"message": str(exc), "code": exc.code}}
+                )
                 await asyncio.sleep(RETRY_S)
             else:
                 self._following.clear()

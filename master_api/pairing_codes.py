@@ -27,7 +27,7 @@ def open_code(key: PrivateKey, code_id: bytes, sealed_code: bytes) -> bytes:
         return _sealing_key(key, code_id).open(0, code_id, sealed_code)
     except VerificationError as exc:
         raise StoreError(
-            "an invitation in the store was not made with this master's key", code=ErrorCode.KEY_FILE_AMBIGUOUS
+            "an invitation in the store was not made with this master's key", code=ErrorCode.KEY_FILE_DAMAGED
         ) from exc
 
 

@@ -43,7 +43,7 @@ class RefusalLog:
             "more_unwritten": self._unwritten,
         }
         self._unwritten = 0
-        _log.warning("refused", extra={"fields": detail})
+        _log.warning("refused", extra={"fields": detail | {"code": error.code}})
         try:
             written = self._store.submit(
                 lambda connection: self._audit.append(connection, AuditKind.PEER_REFUSED, detail)

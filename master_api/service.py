@@ -157,7 +157,10 @@ class MasterService:
             await self._require_same_contract(row)
         except RegistryUnavailable as exc:
             # The members' last known state is on the disk: a chain that is away keeps nobody from it.
-            _log.warning("the chain cannot be asked whose contract it has", extra={"fields": {"message": str(exc)}})
+            _log.warning(
+                "the chain cannot be asked whose contract it has",
+                extra={"fields": {"message": str(exc), "code": exc.code}},
+            )
             self._tasks.append(asyncio.create_task(self._check_contract_later(row), name="contract check"))
         context.group.adopt(row)
 
@@ -196,7 +199,9 @@ class MasterService:
             try:
                 await self.follower.renew_undone_revocations()
             except (RegistryInconsistent, StoreError) as exc:
-                _log.warning("revocations were not looked at", extra={"fields": {"message": str(exc)}})
+                _log.warning(
+                    "revocations were not looked at", extra={"fields": {"message": str(exc), "code": exc.code}}
+                )
 
     async def _audit(self, kind: AuditKind, detail: Detail) -> None:
         await self.context.store.write(lambda connection: self.context.audit.append(connection, kind, detail))

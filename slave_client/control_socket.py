@@ -1,7 +1,7 @@
 """A running slave takes its user's messages on a Unix socket in the state directory, which only its owner can enter.
 
 One line of JSON each way: ``{"to", "payload", "readings", "wait_s"}`` (byte values in hex), answered ``{"seq",
-"is_acknowledged"}`` or ``{"error": {"message", "remedy", "reason"}}``.
+"is_acknowledged"}`` or ``{"error": {"message", "remedy", "reason", "code"}}``.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from group_protocol.error_codes import ErrorCode
+from group_protocol.error_codes import ErrorCode, find_code
 from group_protocol.errors import ConfigurationError, Reason, RefusedError, StoreError, VirtualGroupError
 from group_protocol.identifiers import ObjectId, parse_object_id
 from group_protocol.limits import PAYLOAD_MAX_BYTES
@@ -131,14 +131,22 @@ class _Answering:
             sent = await self._send(wish)
         except VirtualGroupError as exc:
             reason = exc.reason if isinstance(exc, RefusedError) else None
-            return {"error": {"message": str(exc), "remedy": exc.remedy, "reason": reason}}
+            return {"error": {"message": str(exc), "remedy": exc.remedy, "reason": reason, "code": exc.code}}
         except (ValueError, KeyError, TypeError):
-            return {"error": {"message": "this is no message to send", "remedy": "", "reason": None}}
+            return {
+                "error": {
+                    "message": "this is no message to send",
+                    "remedy": "",
+                    "reason": None,
+                    "code": ErrorCode.VERSIONS_DIFFER,
+                }
+            }
         return {"seq": sent.seq, "is_acknowledged": sent.is_acknowledged}
 
 
 def _error_of(fields: dict[str, object]) -> VirtualGroupError:
     message, remedy, reason = str(fields["message"]), str(fields["remedy"]), fields["reason"]
+    code = find_code(fields.get("code"))
     if isinstance(reason, int):
-        return RefusedError(Reason(reason), message, remedy=remedy)
-    return StoreError(message, remedy=remedy)
+        return RefusedError(Reason(reason), message, remedy=remedy, code=code)
+    return StoreError(message, remedy=remedy, code=code)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from group_protocol.crypto.aead import Aead
+from group_protocol.error_codes import ErrorCode, find_code
 from group_protocol.errors import VirtualGroupError
 from group_protocol.ports import Random
 from slave_client.config import SlaveConfig
@@ -40,10 +41,10 @@ async def diagnose_slave(config: SlaveConfig, random: Random | None = None) -> l
     try:
         device = await asyncio.to_thread(_load, config)
     except VirtualGroupError as exc:
-        return [*findings, bad("device", str(exc), exc.remedy or "See: vgroup slave status")]
+        return [*findings, bad("device", str(exc), exc.remedy or "See: vgroup slave status", exc.code)]
     if device is None:
         remedy = "On the master: vgroup device invite NAME. Here: vgroup slave join STRING."
-        return [*findings, bad("device", f"not paired in {config.state_dir}", remedy)]
+        return [*findings, bad("device", f"not paired in {config.state_dir}", remedy, ErrorCode.NOT_PAIRED)]
     findings += [look_at_disk(config.state_dir), look_at_permissions(config.state_dir), _look_at_processor()]
     findings += await look_at_master(device, config, random or SystemRandom())
     findings += [_look_at_membership(device), *_look_at_daemon(config)]
@@ -68,10 +69,14 @@ def _look_at_membership(device: DeviceState) -> Finding:
     if device.step is JoinStep.ASSOCIATED:
         return good("membership", "associated through the contract, as the master last said")
     if device.step is JoinStep.REVOKED:
-        return bad("membership", "revoked, for good", "Pair it as a new device, with a fresh --state-dir.")
-    return bad(
-        "membership", f"the join is not finished: {device.step.value}", "Run vgroup slave run: it goes on by itself."
-    )
+        return bad(
+            "membership",
+            "revoked, for good",
+            "Pair it as a new device, with a fresh --state-dir.",
+            ErrorCode.DEVICE_REVOKED,
+        )
+    remedy = "Run vgroup slave run: it goes on by itself."
+    return bad("membership", f"the join is not finished: {device.step.value}", remedy, ErrorCode.NOT_A_MEMBER)
 
 
 def _look_at_daemon(config: SlaveConfig) -> Sequence[Finding]:
@@ -82,9 +87,13 @@ def _look_at_daemon(config: SlaveConfig) -> Sequence[Finding]:
         share = buffer["stored_bytes"] / buffer["max_bytes"]
         text = f"{buffer['records']} records wait, {100 * share:.1f} % full, {buffer['dropped_records']} dropped so far"
         if buffer["damage"]:
-            findings.append(bad("buffer", str(buffer["damage"]), "The damaged file is kept beside it."))
+            findings.append(
+                bad("buffer", str(buffer["damage"]), "The damaged file is kept beside it.", ErrorCode.BUFFER_DAMAGED)
+            )
         elif share > _FULL:
-            findings.append(bad("buffer", text, "Bring the master back, or raise buffer_max_mb."))
+            findings.append(
+                bad("buffer", text, "Bring the master back, or raise buffer_max_mb.", ErrorCode.BUFFER_FULL)
+            )
         else:
             findings.append(good("buffer", text))
     return findings
@@ -92,12 +101,19 @@ def _look_at_daemon(config: SlaveConfig) -> Sequence[Finding]:
 
 def _look_at_state(fields: dict[str, object]) -> Finding:
     if not fields["is_running"]:
-        return note("daemon", "not running", "Start it: vgroup slave run, or systemctl start vgroup-slave.")
+        return note(
+            "daemon",
+            "not running",
+            "Start it: vgroup slave run, or systemctl start vgroup-slave.",
+            ErrorCode.SERVICE_STOPPED,
+        )
     error, ack = fields.get("last_error"), fields.get("last_ack")
     at_unix_s = ack.get("at_unix_s") if isinstance(ack, dict) else None
     is_fresh = isinstance(at_unix_s, int | float) and time.time() - at_unix_s < _ACK_OLD_S
     if fields["state"] == "streaming" and is_fresh:
         return good("daemon", "streaming; the master acknowledges")
     if isinstance(error, dict):
-        return note("daemon", f"{fields['state']}: {error['message']}", str(error["remedy"]))
-    return note("daemon", f"{fields['state']}, no acknowledgement for five minutes", "See: vgroup slave status")
+        code = find_code(error.get("code")) or ErrorCode.SERVICE_SILENT
+        return note("daemon", f"{fields['state']}: {error['message']}", str(error["remedy"]), code)
+    text = f"{fields['state']}, no acknowledgement for five minutes"
+    return note("daemon", text, "See: vgroup slave status", ErrorCode.SERVICE_SILENT)

@@ -61,6 +61,8 @@ def status_lines(fields: dict[str, object]) -> list[str]:
         lines.append(f"last error {error['message']}{_since(error['at_unix_s'])}")
         if error["remedy"]:
             lines.append(f"           {error['remedy']}")
+        if code := error.get("code"):  # a status that an older daemon wrote has none
+            lines.append(f"           More: vgroup explain {code}")
     return lines
 
 

@@ -103,8 +103,7 @@ class SlaveService:
             config = await asyncio.to_thread(self._read_config)
             sensors = await self._open_sensors(config)
         except VirtualGroupError as exc:
-            fields = {"error": str(exc), "remedy": exc.remedy}
-            _log.error("settings are wrong, the old ones stay", extra={"fields": fields})
+            _log.error("settings are wrong, the old ones stay", extra={"fields": exc.as_fields()})
             self._report(f"settings are wrong, the old ones stay: {exc}")
             raise
         _log.info("reloading")

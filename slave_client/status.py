@@ -58,6 +58,7 @@ class StatusBoard:
     last_ack_unix_s: float | None = None
     last_error: str = ""
     last_error_remedy: str = ""
+    last_error_code: str = ""
     last_error_unix_s: float | None = None
     records_without_evidence: int = 0
     sensors: list[SensorStatus] = field(default_factory=list)
@@ -82,8 +83,9 @@ class StatusBoard:
         is_news = str(error)[:_ERROR_MAX_CHARACTERS] != self.last_error
         self.last_error = str(error)[:_ERROR_MAX_CHARACTERS]
         self.last_error_remedy = error.remedy[:_ERROR_MAX_CHARACTERS]
+        self.last_error_code = error.code
         if is_news:
-            fields = {"error": self.last_error, "remedy": self.last_error_remedy}
+            fields = {"error": self.last_error, "code": self.last_error_code, "remedy": self.last_error_remedy}
             _log.warning("something went wrong", extra={"fields": fields})
         self.last_error_unix_s = self.clock.now_unix_s()
         self.changed.set()
@@ -128,7 +130,12 @@ class StatusBoard:
     def _error_fields(self) -> dict[str, object] | None:
         if not self.last_error:
             return None
-        return {"message": self.last_error, "remedy": self.last_error_remedy, "at_unix_s": self.last_error_unix_s}
+        return {
+            "message": self.last_error,
+            "code": self.last_error_code,
+            "remedy": self.last_error_remedy,
+            "at_unix_s": self.last_error_unix_s,
+        }
 
 
 def describe_device(device: DeviceState) -> dict[str, object]:

@@ -8,6 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+from group_protocol.error_codes import ErrorCode
 from system_ports.private_files import mode_open_to_others
 
 DISK_LOW_BYTES: Final = 500_000_000
@@ -33,12 +34,14 @@ class Finding:
         question: What was looked at.
         answer: What it is.
         remedy: What to do; empty where all is well.
+        code: The name of the page about it; ``None`` where all is well.
     """
 
     level: Level
     question: str
     answer: str
     remedy: str = ""
+    code: ErrorCode | None = None
 
 
 def good(question: str, answer: str) -> Finding:
@@ -46,14 +49,14 @@ def good(question: str, answer: str) -> Finding:
     return Finding(Level.GOOD, question, answer)
 
 
-def note(question: str, answer: str, remedy: str) -> Finding:
+def note(question: str, answer: str, remedy: str, code: ErrorCode) -> Finding:
     """It works, and should be looked after."""
-    return Finding(Level.NOTE, question, answer, remedy)
+    return Finding(Level.NOTE, question, answer, remedy, code)
 
 
-def bad(question: str, answer: str, remedy: str) -> Finding:
+def bad(question: str, answer: str, remedy: str, code: ErrorCode) -> Finding:
     """It does not work."""
-    return Finding(Level.BAD, question, answer, remedy)
+    return Finding(Level.BAD, question, answer, remedy, code)
 
 
 def look_at_clock(now_unix_s: Callable[[], float] = time.time, synchronised: Path = CLOCK_SYNCHRONISED) -> Finding:
@@ -61,21 +64,22 @@ def look_at_clock(now_unix_s: Callable[[], float] = time.time, synchronised: Pat
     now = now_unix_s()
     text = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(now))
     if now < BUILT_AFTER_UNIX_S:
-        return bad("clock", f"{text}: that is long ago", "Set it: sudo timedatectl set-ntp true, or date --set.")
+        remedy = "Set it: sudo timedatectl set-ntp true, or date --set."
+        return bad("clock", f"{text}: that is long ago", remedy, ErrorCode.CLOCK_WRONG)
     if not synchronised.exists():
-        return note("clock", f"{text}, not known to be synchronised", "See: timedatectl. Readings carry this time.")
+        remedy = "See: timedatectl. Readings carry this time."
+        return note("clock", f"{text}, not known to be synchronised", remedy, ErrorCode.CLOCK_WRONG)
     return good("clock", text)
 
 
 def compare_clocks(other_unix_s: float | None, now_unix_s: float, other: str) -> Finding:
     """This clock beside another's."""
     if other_unix_s is None:
-        return note(f"clock beside {other}", "it tells no time", "")
+        return note(f"clock beside {other}", "it tells no time", "", ErrorCode.CLOCK_WRONG)
     difference_s = now_unix_s - other_unix_s
     if abs(difference_s) > CLOCK_DIFFERENCE_S:
-        return note(
-            f"clock beside {other}", f"{difference_s:+,.0f} s", "Set both by NTP: times of readings cannot be compared."
-        )
+        remedy = "Set both by NTP: times of readings cannot be compared."
+        return note(f"clock beside {other}", f"{difference_s:+,.0f} s", remedy, ErrorCode.CLOCK_WRONG)
     return good(f"clock beside {other}", f"{difference_s:+.0f} s")
 
 
@@ -84,7 +88,7 @@ def look_at_disk(folder: Path) -> Finding:
     usage = shutil.disk_usage(folder)
     text = f"{usage.free / 1e9:,.1f} GB free of {usage.total / 1e9:,.1f} GB at {folder}"
     if usage.free < DISK_LOW_BYTES:
-        return bad("disk", text, "Make room: what cannot be written is not acknowledged.")
+        return bad("disk", text, "Make room: what cannot be written is not acknowledged.", ErrorCode.DISK_LOW)
     return good("disk", text)
 
 
@@ -92,5 +96,5 @@ def look_at_permissions(folder: Path) -> Finding:
     """Whether others than its owner can reach into the folder."""
     mode = mode_open_to_others(folder)
     if mode is not None:
-        return bad("permissions", f"{folder} has mode {mode:o}", f"chmod 700 {folder}")
+        return bad("permissions", f"{folder} has mode {mode:o}", f"chmod 700 {folder}", ErrorCode.FILE_OPEN_TO_OTHERS)
     return good("permissions", f"{folder} is open to its owner alone")

@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from group_protocol.errors import VirtualGroupError
+
 JOURNAL_SOCKET: Final = Path("/run/systemd/journal/socket")
 FIELD_PREFIX: Final = "VGROUP_"
 _NOT_IN_A_NAME: Final = re.compile(r"[^A-Z0-9_]")
@@ -73,8 +75,7 @@ class JournalHandler(logging.Handler):
         super().close()
 
     def _fields(self, record: logging.LogRecord) -> dict[str, str]:
-        own = getattr(record, "fields", None)
-        own = own if isinstance(own, dict) else {}
+        own = fields_of(record)
         # The journal shows the message alone: what matters should stand in it too.
         shown = " ".join(f"{name}={value}" for name, value in own.items())
         fields = {
@@ -99,6 +100,16 @@ class JournalHandler(logging.Handler):
             fcntl.fcntl(file, fcntl.F_ADD_SEALS, _SEALS)
             rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [file.fileno()]))
             self._socket.sendmsg([], [rights], 0, self._address)
+
+
+def fields_of(record: logging.LogRecord) -> dict[str, object]:
+    """The entry's own fields; with ``code`` where it speaks of an error of ours, as an argument or with a traceback."""
+    given = getattr(record, "fields", None)
+    own: dict[str, object] = given if isinstance(given, dict) else {}
+    arguments = record.args if isinstance(record.args, tuple) else ()
+    raised = record.exc_info[1] if record.exc_info else None
+    error = next((one for one in (*arguments, raised) if isinstance(one, VirtualGroupError)), None)
+    return own if error is None else {"code": error.code, **own}
 
 
 def encode_entry(fields: Mapping[str, str]) -> bytes:

@@ -8,9 +8,8 @@ import json
 import logging
 import sys
 from datetime import UTC, datetime
-from typing import Any
 
-from system_ports.journal import JournalHandler, writes_to_journal
+from system_ports.journal import JournalHandler, fields_of, writes_to_journal
 
 
 class TextFormatter(logging.Formatter):
@@ -18,7 +17,7 @@ class TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """One line, and a traceback below it if there is one."""
-        fields = " ".join(f"{name}={_quoted(value)}" for name, value in _fields(record).items())
+        fields = " ".join(f"{name}={_quoted(value)}" for name, value in fields_of(record).items())
         line = f"{_time(record)} {record.levelname} {record.name} {record.getMessage()} {fields}".rstrip()
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
@@ -36,7 +35,7 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             entry["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(entry | _fields(record), default=str)
+        return json.dumps(entry | fields_of(record), default=str)
 
 
 def configure_logs(log_format: str, log_level: str, program: str = "vgroup") -> None:
@@ -57,11 +56,6 @@ def configure_logs(log_format: str, log_level: str, program: str = "vgroup") -> 
     logging.getLogger("asyncio").setLevel(logging.WARNING)
     # aiohttp logs what it cannot parse, with the peer's bytes; the edge logs the same event without them.
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
-
-
-def _fields(record: logging.LogRecord) -> dict[str, Any]:
-    fields = getattr(record, "fields", None)
-    return fields if isinstance(fields, dict) else {}
 
 
 def _time(record: logging.LogRecord) -> str:

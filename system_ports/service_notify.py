@@ -77,7 +77,7 @@ class ServiceNotifier:
             try:
                 await prove_progress()
             except VirtualGroupError as exc:
-                _log.warning("work goes on with an error", extra={"fields": {"error": str(exc), "remedy": exc.remedy}})
+                _log.warning("work goes on with an error", extra={"fields": exc.as_fields()})
             self._send("WATCHDOG=1")
             await asyncio.sleep(self.watchdog_s / _FEEDS_PER_INTERVAL)
 

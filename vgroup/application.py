@@ -79,10 +79,11 @@ def exit_code_of(error: VirtualGroupError) -> ExitCode:
 
 
 def show_error(error: VirtualGroupError) -> None:
-    """What failed, and what to do, on standard error."""
+    """What failed, what to do, and the name of the page about it, on standard error."""
     typer.echo(f"vgroup: {error}", err=True)
     if error.remedy:
         typer.echo(f"  {error.remedy}", err=True)
+    typer.echo(f"  More: vgroup explain {error.code}", err=True)
 
 
 def _add(application: typer.Typer, group: CommandGroup) -> None:

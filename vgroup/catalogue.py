@@ -92,6 +92,7 @@ GROUPS: Final = (
     ),
     CommandGroup("config", "Check settings files.", "vgroup.config_command", "app", "", ()),
     CommandGroup("doctor", "Look for what is wrong, and say what to do.", "vgroup.doctor", "doctor", "", ()),
+    CommandGroup("explain", "Explain an error by its code.", "vgroup.explain", "explain", "", ()),
     CommandGroup(
         "gateway",
         "Serve the chain's register to masters on other machines.",

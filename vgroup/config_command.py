@@ -59,11 +59,16 @@ def check_command(
             raise ConfigurationError(f"there is no {path}", remedy="Check its name.", code=ErrorCode.FILE_UNUSABLE)
         problems[path] = TIERS[name](path, os.environ)
     if as_json:
-        typer.echo(json.dumps({str(path): [asdict(problem) for problem in found] for path, found in problems.items()}))
+        listed = {str(path): [_as_fields(problem) for problem in found] for path, found in problems.items()}
+        typer.echo(json.dumps(listed))
     else:
         _print(problems)
     if any(problems.values()):
         raise typer.Exit(ExitCode.CHECK_FAILED)
+
+
+def _as_fields(problem: Problem) -> dict[str, object]:
+    return asdict(problem) | {"code": ErrorCode.SETTING_WRONG}
 
 
 def _print(problems: Mapping[Path, list[Problem]]) -> None:
@@ -74,6 +79,8 @@ def _print(problems: Mapping[Path, list[Problem]]) -> None:
             typer.echo(f"{path}: good")
         for problem in found:
             typer.echo(f"{problem}\n    {problem.remedy}")
+    if any(problems.values()):
+        typer.echo(f"More: vgroup explain {ErrorCode.SETTING_WRONG}")
 
 
 def _tier_of(path: Path) -> str:

@@ -76,6 +76,8 @@ def _show(found: dict[str, list[Finding]]) -> None:
             console.print(Text.assemble((f"  {mark} ", style), f"{one.question:{width}}  {one.answer}"), soft_wrap=True)
             if one.remedy:
                 console.print(Text(f"    {'':{width}}  {one.remedy}", style="dim"), soft_wrap=True)
+            if one.code:
+                console.print(Text(f"    {'':{width}}  More: vgroup explain {one.code}", style="dim"), soft_wrap=True)
     worst = [one for findings in found.values() for one in findings if one.level is Level.BAD]
     summary = f"{len(worst)} things do not work." if len(worst) > 1 else "One thing does not work."
     console.print(Text(summary, style="bold red") if worst else Text("Nothing is wrong.", style="green"))

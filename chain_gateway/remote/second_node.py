@@ -74,11 +74,11 @@ class SecondNode:
         except (aiohttp.ClientError, OSError, ValueError, TimeoutError, DecodingError) as exc:
             cause = type(exc).__name__
             raise RegistryUnavailable(
-                f"the second node cannot be asked: {cause}", remedy=_CHECK, code=ErrorCode.SECOND_NODE_UNREACHABLE
+                f"the second node cannot be asked: {cause}", remedy=_CHECK, code=ErrorCode.CHAIN_UNREACHABLE
             ) from exc
         if not isinstance(told, dict) or "result" not in told:
             raise RegistryUnavailable(
-                f"the second node gives no result for {method}", remedy=_CHECK, code=ErrorCode.SECOND_NODE_UNREACHABLE
+                f"the second node gives no result for {method}", remedy=_CHECK, code=ErrorCode.CHAIN_UNREACHABLE
             )
         return told["result"]
 

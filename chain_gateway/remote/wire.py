@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar, get_type_hints
 
 from chain_gateway.node_answers import Block, RawLog
 from group_protocol.encoding import b64decode, b64encode
+from group_protocol.error_codes import find_code
 from group_protocol.errors import (
     ContractRefusal,
     DecodingError,
@@ -184,7 +185,7 @@ def encode_error(error: VirtualGroupError) -> Json:
     """An error of the port, for a caller that is known."""
     code = next((name for name, kind in _ERRORS.items() if isinstance(error, kind)), "unavailable")
     shown: Json = {"code": code, "message": str(error)[:MESSAGE_MAX_CHARACTERS]}
-    shown["remedy"] = error.remedy[:MESSAGE_MAX_CHARACTERS]
+    shown |= {"remedy": error.remedy[:MESSAGE_MAX_CHARACTERS], "explained_as": error.code}
     if isinstance(error, ContractRefusal):
         shown |= {"code": "contract", "reason": error.reason.name}
     return {"error": shown}
@@ -196,15 +197,16 @@ def decode_error(parsed: Json) -> VirtualGroupError:
     if not isinstance(told, dict):
         raise DecodingError("that is no error")
     message, remedy = _text(told.get("message")), _text(told.get("remedy", ""))
+    known_as = find_code(told.get("explained_as"))
     if told.get("code") == "contract":
         try:
-            return ContractRefusal(Reason[str(told.get("reason"))], message, remedy=remedy)
+            return ContractRefusal(Reason[str(told.get("reason"))], message, remedy=remedy, code=known_as)
         except KeyError as exc:
             raise DecodingError("a refusal for an unknown reason") from exc
     kind = _ERRORS.get(str(told.get("code")))
     if kind is None:
         raise DecodingError("an unknown error")
-    return kind(message, remedy=remedy)
+    return kind(message, remedy=remedy, code=known_as)
 
 
 def _text(value: object) -> str:

@@ -138,9 +138,9 @@ def add_caller(path: Path, text: str, name: str) -> Address:
     """List a caller. Raises ConfigurationError: no address, a name that is none, or listed already."""
     address = _address(text, "the caller")
     if not name.isprintable() or "#" in name:
-        raise ConfigurationError("a caller's name is plain text without '#'", code=ErrorCode.CALLERS_LIST)
+        raise ConfigurationError("a caller's name is plain text without '#'", code=ErrorCode.ARGUMENT_WRONG)
     if address in read_callers(path):
-        raise ConfigurationError(f"0x{address.hex()} may ask already", code=ErrorCode.CALLERS_LIST)
+        raise ConfigurationError(f"0x{address.hex()} may ask already", code=ErrorCode.ARGUMENT_WRONG)
     before = path.read_text("utf-8") if path.exists() else _FILE_HEAD
     _write(path, f"{before.rstrip()}\n0x{address.hex()} {name}".rstrip() + "\n")
     return address
@@ -150,7 +150,7 @@ def remove_caller(path: Path, text: str) -> Address:
     """Take a caller off the list. Raises ConfigurationError if it is not there."""
     address = _address(text, "the caller")
     if address not in read_callers(path):
-        raise ConfigurationError(f"0x{address.hex()} is not on the list", code=ErrorCode.CALLERS_LIST)
+        raise ConfigurationError(f"0x{address.hex()} is not on the list", code=ErrorCode.ARGUMENT_WRONG)
     kept = [line for line in path.read_text("utf-8").splitlines() if not _names(line, address)]
     _write(path, "\n".join(kept) + "\n")
     return address
@@ -172,5 +172,5 @@ def _address(text: str, where: str) -> Address:
         raise ConfigurationError(
             f"{where}: {text[:60]!r} is no address",
             remedy="An address is 0x and 40 hex digits; `vgroup master init` shows it.",
-            code=ErrorCode.CALLERS_LIST,
+            code=ErrorCode.ARGUMENT_WRONG,
         ) from exc

@@ -128,7 +128,9 @@ class Handlers:
         except BusyError as exc:
             return json_response(BUSY_BODY, status=429, retry_after_s=exc.retry_after_s)
         except VirtualGroupError as exc:
-            _log.info("refused", extra={"fields": {"peer": request.remote, "cause": type(exc).__name__}})
+            _log.info(
+                "refused", extra={"fields": {"peer": request.remote, "cause": type(exc).__name__, "code": exc.code}}
+            )
             return refusal()
         except ConnectionError:
             raise
@@ -155,7 +157,10 @@ class Handlers:
         try:
             return json_response(dump(await answer(asked)))
         except (ContractRefusal, LocalProtocolError, RegistryInconsistent, RegistryUnavailable) as exc:
-            _log.info("not done", extra={"fields": {"caller": caller, "path": request.path[:64], "cause": str(exc)}})
+            _log.info(
+                "not done",
+                extra={"fields": {"caller": caller, "path": request.path[:64], "cause": str(exc), "code": exc.code}},
+            )
             status = next(status for kind, status in _STATUS if isinstance(exc, kind))
             return json_response(dump(encode_error(exc)), status=status)
 

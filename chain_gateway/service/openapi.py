@@ -114,7 +114,9 @@ def _schemas() -> dict[str, Schema]:
         "transaction_hash": _bytes(HASH_BYTES),
         "log_index": _integer(),
     }
-    error = _object({"code": text, "message": text, "remedy": text}, optional={"reason": _names(Reason)})
+    error = _object(
+        {"code": text, "message": text, "remedy": text}, optional={"reason": _names(Reason), "explained_as": text}
+    )
     return {
         **{kind.__name__: _dataclass(kind) for kind in kinds},
         **{name: _event(name, kind) for name, kind in EVENTS.items()},

@@ -31,7 +31,7 @@ def verify_command(
         result = asyncio.run(verify_audit(configured(data_dir), head, ask_passphrase))
     except AuditBroken as exc:
         if as_json:
-            print_json({"is_good": False, "number": exc.number, "problem": str(exc)})
+            print_json({"is_good": False, "number": exc.number, "problem": str(exc), "code": exc.code})
         else:
             typer.echo(f"broken at {exc}", err=True)
         raise typer.Exit(ExitCode.CHECK_FAILED) from exc

@@ -135,7 +135,7 @@ def _initialise(config: MasterConfig, *, plain_key: bool) -> JsonObject:
         raise ConfigurationError(
             f"{config.data_dir} holds a master key already",
             remedy="Run: vgroup master run, or choose another --data-dir.",
-            code=ErrorCode.MASTER_EXISTS,
+            code=ErrorCode.FILE_EXISTS,
         )
     passphrase = "" if plain_key else find_passphrase(os.environ, config.passphrase_file, _ask_new_passphrase)
     ensure_private_folder(config.data_dir)

@@ -104,7 +104,7 @@ def check_proof_command(
         checked = asyncio.run(check_proof(proof, chain, contract=_parse_contract(contract), from_block=from_block))
     except (VerificationError, RegistryInconsistent) as exc:
         if as_json:
-            print_json({"is_good": False, "problem": str(exc)})
+            print_json({"is_good": False, "problem": str(exc), "code": exc.code})
         else:
             typer.echo(f"The proof does not hold: {exc}", err=True)
         raise typer.Exit(ExitCode.CHECK_FAILED) from exc

@@ -3,12 +3,13 @@
 import time
 from contextlib import aclosing
 
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import BusyError, VirtualGroupError
 from group_protocol.identifiers import Address
 from group_protocol.ports import Random
 from slave_client.config import SlaveConfig
 from slave_client.device_state import DeviceState
-from slave_client.finding.attempts import WORDS, Attempts
+from slave_client.finding.attempts import WORDS, Attempt, Attempts
 from slave_client.finding.finder import ELSEWHERE, Search, known_places, proven_places
 from slave_client.finding.places import Place, Way
 from slave_client.finding.proving import ask_for_proof, ask_who_it_is
@@ -32,7 +33,7 @@ async def look_at_master(
     told = "" if way is Way.TYPED else f" ({WORDS[way]})"
     return [
         good("master", f"{place}{told} has proved to be {key}"),
-        *[note("address", f"{one.place} ({WORDS[one.way]}): {one.error}", _elsewhere(place)) for one in attempts.made],
+        *[_describe(one, _elsewhere(place)) for one in attempts.made],
         compare_clocks(hint.unix_s if hint else None, time.time(), "the master"),
     ]
 
@@ -70,16 +71,19 @@ async def _describe_failure(device: DeviceState, attempts: Attempts) -> list[Fin
     error = await attempts.verdict(device.master, ask_who_it_is)
     first, *others = attempts.made
     if isinstance(error, BusyError):
-        summary = note("master", f"{first.place} is busy", f"Ask again in {error.retry_after_s} s.")
+        summary = note("master", f"{first.place} is busy", f"Ask again in {error.retry_after_s} s.", error.code)
     else:
-        summary = bad("master", str(error), error.remedy)
+        summary = bad("master", str(error), error.remedy, error.code)
     findings = [summary]
-    findings += [note("address", f"{one.place} ({WORDS[one.way]}): {one.error}", "") for one in others]
+    findings += [_describe(one, "") for one in others]
     if attempts.has_searched and not any(one.way is Way.MDNS for one in others):
-        findings.append(
-            note("mDNS", "nobody on this network says where this master is", "vgroup slave find lists who is in sight.")
-        )
+        text, remedy = "nobody on this network says where this master is", "vgroup slave find lists who is in sight."
+        findings.append(note("mDNS", text, remedy, ErrorCode.MASTER_UNREACHABLE))
     return findings
+
+
+def _describe(one: Attempt, remedy: str) -> Finding:
+    return note("address", f"{one.place} ({WORDS[one.way]}): {one.error}", remedy, one.error.code)
 
 
 def _elsewhere(place: Place) -> str:

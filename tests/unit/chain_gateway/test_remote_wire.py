@@ -20,6 +20,7 @@ from chain_gateway.remote.wire import (
     encode_receipt,
     parse_object,
 )
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import (
     ContractRefusal,
     DecodingError,
@@ -83,7 +84,7 @@ def test_block_and_log_come_through() -> None:
     "error",
     [
         ContractRefusal(Reason.TOKEN_REFUSED, "not yours", remedy="Ask."),
-        RegistryUnavailable("away", remedy="Wait."),
+        RegistryUnavailable("away", remedy="Wait.", code=ErrorCode.TRANSACTION_NOT_FINAL),
         RegistryInconsistent("it lies"),
         LocalProtocolError("too long"),
     ],
@@ -91,10 +92,16 @@ def test_block_and_log_come_through() -> None:
 )
 def test_error_comes_through_with_its_kind_reason_words_and_remedy(error: VirtualGroupError) -> None:
     told = decode_error(travel(encode_error(error)))
-    assert (type(told), str(told), told.remedy) == (type(error), str(error), error.remedy)
+    assert (type(told), str(told), told.remedy, told.code) == (type(error), str(error), error.remedy, error.code)
     if isinstance(error, ContractRefusal):
         assert isinstance(told, ContractRefusal)
         assert told.reason is error.reason
+
+
+def test_error_of_a_gateway_that_names_no_code_or_an_unknown_one_has_its_kinds_own() -> None:
+    for named in ({}, {"explained_as": "no-such-code"}, {"explained_as": 7}):
+        told = decode_error({"error": {"code": "unavailable", "message": "away", "remedy": "", **named}})
+        assert told.code is ErrorCode.CHAIN_UNREACHABLE
 
 
 def test_gateways_words_cannot_steer_a_terminal_or_fill_a_log() -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import (
     ConfigurationError,
     ContractRefusal,
@@ -65,7 +66,7 @@ async def test_unknown_operation_or_argument_is_refused(parts: Parts, name: str,
 @pytest.mark.parametrize(
     "error",
     [
-        ConfigurationError("a", remedy="b"),
+        ConfigurationError("a", remedy="b", code=ErrorCode.FILE_EXISTS),
         RefusedError(Reason.UNKNOWN_OBJECT, "a", remedy="b"),
         ContractRefusal(Reason.TOKEN_REFUSED),
         RegistryUnavailable("a"),
@@ -79,8 +80,14 @@ def test_error_survives_the_socket(error: VirtualGroupError) -> None:
     again = error_from_json(json.loads(json.dumps(error_to_json(error))))
     assert type(again) is type(error)
     assert (str(again), again.remedy) == (str(error), error.remedy)
+    assert again.code is error.code
     assert getattr(again, "reason", None) == getattr(error, "reason", None)
     assert getattr(again, "number", None) == getattr(error, "number", None)
+
+
+def test_error_of_a_newer_master_with_an_unknown_code_keeps_its_words() -> None:
+    again = error_from_json(error_to_json(StoreError("a", remedy="b")) | {"code": "not-known-here"})
+    assert (str(again), again.remedy, again.code) == ("a", "b", ErrorCode.STORE_FAILED)
 
 
 async def test_second_group_is_refused(parts: Parts) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from group_protocol.error_codes import ErrorCode
+from group_protocol.errors import StoreError
 from system_ports.journal import JournalHandler, encode_entry, writes_to_journal
 
 
@@ -50,6 +52,16 @@ def test_entry_carries_message_severity_and_fields(journal: socket.socket, logge
     assert (fields["PRIORITY"], fields["SYSLOG_IDENTIFIER"], fields["LOGGER"]) == ("4", "vgroup-test", "vgroup.test")
     assert (fields["VGROUP_EVENT"], fields["VGROUP_PEER"], fields["VGROUP_STATUS"]) == ("refused", "192.0.2.7", "400")
     assert fields["CODE_FILE"] == __file__
+
+
+def test_entry_about_an_error_of_ours_carries_its_code(journal: socket.socket, logger: logging.Logger) -> None:
+    error = StoreError("full", code=ErrorCode.DISK_REFUSES)
+    logger.warning("cannot write: %s", error)
+    assert fields_of(journal.recv(65_536))["VGROUP_CODE"] == "disk-refuses"
+    logger.warning("cannot write", exc_info=error)
+    assert fields_of(journal.recv(65_536))["VGROUP_CODE"] == "disk-refuses"
+    logger.warning("cannot write", extra={"fields": error.as_fields()})
+    assert fields_of(journal.recv(65_536))["VGROUP_CODE"] == "disk-refuses"
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import typer
 
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import (
     ConfigurationError,
     ContractRefusal,
@@ -136,9 +137,9 @@ def run_raising(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> int:
 def test_mistake_of_the_user_is_a_message_with_a_remedy_and_no_traceback(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    error = ConfigurationError("the folder is gone", remedy="Make it.")
+    error = ConfigurationError("the folder is gone", remedy="Make it.", code=ErrorCode.FILE_UNUSABLE)
     assert run_raising(error, monkeypatch) == ExitCode.USAGE
-    assert capsys.readouterr().err == "vgroup: the folder is gone\n  Make it.\n"
+    assert capsys.readouterr().err == "vgroup: the folder is gone\n  Make it.\n  More: vgroup explain file-unusable\n"
 
 
 def test_mistake_of_ours_is_raised_on(monkeypatch: pytest.MonkeyPatch) -> None:
