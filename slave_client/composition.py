@@ -17,7 +17,13 @@ from slave_client.config import SlaveConfig
 from slave_client.control_socket import Sent, Wish, ask_running_slave, control_socket
 from slave_client.daemon import Daemon, DaemonOptions
 from slave_client.device_state import DeviceState, JoinStep
-from slave_client.errors import DeviceRevokedError, KeyStoreError, MasterRefusalError, MasterUnreachableError
+from slave_client.errors import (
+    DeviceRevokedError,
+    KeyStoreError,
+    MasterRefusalError,
+    MasterUnreachableError,
+    SensorError,
+)
 from slave_client.finding.finder import MasterFinder
 from slave_client.finding.places import join_authority
 from slave_client.finding.search import listen_for_masters
@@ -326,5 +332,16 @@ async def _make_sensors(config: SlaveConfig, clock: Clock, *, may_be_none: bool)
         )
     sensors = [make_sensor(sensor.kind, sensor.options, clock) for sensor in config.sensors]
     for sensor in sensors:
-        await sensor.check()
+        await _check(sensor)
     return sensors
+
+
+async def _check(sensor: Sensor) -> None:
+    """A plug-in is foreign code: whatever it raises, the user learns which one it was. Raises SensorError."""
+    try:
+        await sensor.check()
+    except SensorError:
+        raise
+    except Exception as exc:
+        remedy = "Look whether its source is there; a plug-in's author would like to know."
+        raise SensorError(f"{sensor.label} failed: {exc!r}", remedy=remedy) from exc

@@ -29,7 +29,7 @@ run_as() { # run_as TIER ARGUMENT...: becomes the program, as that service's use
 }
 
 examine() { # examine ARGUMENT...: each service that has a folder, by itself; ends with the worst of their statuses
-    worst=
+    worst= documents=
     for tier in master slave; do
         case $tier in
         master) option=--data-dir folder=$VGROUP_MASTER_DIR ;;
@@ -37,9 +37,17 @@ examine() { # examine ARGUMENT...: each service that has a folder, by itself; en
         esac
         [ -d "$folder" ] || continue
         status=0
-        (run_as $tier "$@" $option "$folder") || status=$?
+        case " $* " in
+        *" --json "*) # each prints one JSON object: of their insides one is made
+            document=$(run_as $tier "$@" $option "$folder") || status=$?
+            document=${document#\{}
+            [ -z "$document" ] || documents=${documents:+$documents,}${document%\}}
+            ;;
+        *) (run_as $tier "$@" $option "$folder") || status=$? ;;
+        esac
         [ "${worst:-0}" -gt $status ] || worst=$status
     done
+    [ -z "$documents" ] || printf '{%s}\n' "$documents"
     [ -z "$worst" ] || exit "$worst"
     exec "$program" "$@"
 }

@@ -3,6 +3,7 @@
 The real shell runs the real script; the commands by which it would become somebody else are replaced.
 """
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -42,8 +43,8 @@ class Wrapper:
         self.script = root / "vgroup"
         self.script.write_text(text)
 
-    def run(self, *words: str) -> tuple[list[str], dict[str, str], int]:
-        """Who ran what; the variables that the last one saw; the exit status."""
+    def print(self, *words: str) -> tuple[str, int]:
+        """What was printed, and the exit status."""
         environment = {"PATH": f"{self.root}/bin:/usr/bin:/bin", "FAKE_UID": self.uid, "FAKE_USERS": self.users}
         done = subprocess.run(
             ["sh", str(self.script), *words],
@@ -53,10 +54,15 @@ class Wrapper:
             check=False,
         )
         assert done.stderr == ""
-        lines = done.stdout.replace(f"{self.root}/", "/").splitlines()
+        return done.stdout, done.returncode
+
+    def run(self, *words: str) -> tuple[list[str], dict[str, str], int]:
+        """Who ran what; the variables that the last one saw; the exit status."""
+        printed, status = self.print(*words)
+        lines = printed.replace(f"{self.root}/", "/").splitlines()
         ran = [line for line in lines if line.startswith("as ")]
         last = len(lines) - lines[::-1].index(ran[-1])
-        return ran, dict(line.split("=", 1) for line in lines[last:]), done.returncode
+        return ran, dict(line.split("=", 1) for line in lines[last:]), status
 
 
 @pytest.fixture
@@ -106,7 +112,32 @@ def test_doctor_looks_at_each_service_as_its_own_user_and_ends_with_the_worst(wr
     assert wrapper.run("doctor")[2] == 1
     wrapper.environment = {}
     (wrapper.root / "var/lib/vgroup-master").rmdir()
-    assert wrapper.run("doctor", "--json")[0] == ["as vgroup-slave: doctor --json --state-dir /var/lib/vgroup-slave"]
+    assert wrapper.run("doctor")[0] == ["as vgroup-slave: doctor --state-dir /var/lib/vgroup-slave"]
+
+
+DOCUMENT = """#!/bin/sh
+case $RUNS_AS in
+vgroup-master) printf '{\\n "master": [{"level": "good"}]\\n}\\n' ;;
+*) [ "$SLAVE_STATUS" = 2 ] || printf '{"slave": []}\\n' ;;
+esac
+exit "${STATUS:-0}"
+"""
+
+
+def test_doctors_json_of_both_services_is_one_document(wrapper: Wrapper) -> None:
+    (wrapper.root / "program").write_text(DOCUMENT)
+    wrapper.environment = {"SLAVE_STATUS": "1"}
+    printed, status = wrapper.print("doctor", "--json")
+    assert json.loads(printed) == {"master": [{"level": "good"}], "slave": []}
+    assert status == 1
+
+
+def test_doctors_json_of_a_service_that_could_not_look_is_left_out(wrapper: Wrapper) -> None:
+    (wrapper.root / "program").write_text(DOCUMENT)
+    wrapper.environment = {"SLAVE_STATUS": "2"}
+    printed, status = wrapper.print("doctor", "--json")
+    assert json.loads(printed) == {"master": [{"level": "good"}]}
+    assert status == 2
 
 
 @pytest.mark.parametrize(

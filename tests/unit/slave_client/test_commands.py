@@ -1,6 +1,7 @@
 """``vgroup slave`` in this process: what needs no master."""
 
 import json
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from group_protocol.exit_codes import ExitCode
 from group_protocol.identifiers import Address
 from group_protocol.pairing import PairingString
+from slave_client.sensors import catalogue
 from vgroup.application import run
 
 PAIRING = PairingString(Address(b"m" * 20), b"c" * 16, "127.0.0.1", 1).to_text()
@@ -61,3 +63,21 @@ def test_mistake_of_the_user_ends_with_a_message_on_standard_error(
     captured = capsys.readouterr()
     assert message in captured.err
     assert captured.out == ""
+
+
+def test_sensor_plug_in_that_breaks_while_it_is_looked_at_is_named_without_a_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Broken:
+        label = "beat"
+        is_recording = False
+
+        async def check(self) -> None:
+            raise KeyError("no such register")
+
+    point = EntryPoint("beat", "beat:make", "vgroup.sensors")
+    monkeypatch.setattr(EntryPoint, "load", lambda _self: lambda _options, _clock: Broken())
+    monkeypatch.setattr(catalogue, "entry_points", lambda **_: [point])
+    status = run(["slave", "run", "--sensor", "beat", "--state-dir", str(tmp_path / "device")])
+    assert status == ExitCode.USAGE
+    assert "beat failed: KeyError('no such register')" in capsys.readouterr().err

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import ConfigurationError
 from group_protocol.senml import Reading
 from slave_client.errors import SensorError
@@ -252,6 +253,25 @@ async def test_processor_load_and_temperature_are_read(monkeypatch: pytest.Monke
     monkeypatch.setattr(psutil, "sensors_temperatures", lambda: {"cpu_thermal": [SimpleNamespace(current=48.5)]})
     readings = await take(make_sensor("psutil", {}, ManualClock()), 2)
     assert [(r.name, r.value, r.unit) for r in readings] == [("cpu_load", 0.25, "/"), ("cpu_temperature", 48.5, "Cel")]
+
+
+@pytest.mark.parametrize("hidden", ["missing", "empty"])
+async def test_machine_that_hides_its_load_still_gives_its_temperature_and_says_so_without_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, hidden: str
+) -> None:
+    """Containers hide /proc/stat, or put an empty file there."""
+    if hidden == "empty":
+        (tmp_path / "stat").touch()
+    monkeypatch.setattr(psutil, "PROCFS_PATH", str(tmp_path))
+    monkeypatch.setattr(psutil, "sensors_temperatures", lambda: {"cpu_thermal": [SimpleNamespace(current=48.5)]})
+    (reading,) = await take(make_sensor("psutil", {}, ManualClock()), 1)
+    assert reading.name == "cpu_temperature"
+    with pytest.raises(SensorError, match="no processor load"):
+        await make_sensor("psutil", {"what": "load"}, ManualClock()).check()
+    monkeypatch.setattr(psutil, "sensors_temperatures", dict)
+    with pytest.raises(SensorError, match="neither") as caught:
+        await make_sensor("psutil", {}, ManualClock()).check()
+    assert caught.value.code is ErrorCode.SENSOR_NOT_FOUND
 
 
 async def test_machine_without_a_temperature_sensor_still_gives_its_load(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,6 +41,7 @@ def test_all_mistakes_of_a_file_are_named_with_line_and_remedy(tmp_path: Path) -
         '    Write: [[sensor]], and below it kind = "psutil".',
         f"{path}:3: status_s cannot be 0.0",
         "    It is from 0.1 to 3600.",
+        "More: vgroup explain setting-wrong",
     ]
 
 
