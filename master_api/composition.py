@@ -15,6 +15,7 @@ from chain_gateway.config import GATEWAY_FOLDER, BatchTerms, GatewayConfig
 from chain_gateway.remote.client import Credentials
 from chain_gateway.remote.composition import RemoteConfig, open_remote_registry, read_token
 from group_protocol.crypto.keys import PrivateKey
+from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import ConfigurationError, RefusedError, VerificationError
 from group_protocol.identifiers import Address
 from group_protocol.ports import Clock, GroupRegistry
@@ -111,13 +112,15 @@ async def rotate_master_key(config: MasterConfig, ask_passphrase: AskPassphrase,
     """
     if is_served(config.admin_socket):
         raise ConfigurationError(
-            "the master is running", remedy="Stop it first: systemctl stop vgroup-master, or Ctrl-C."
+            "the master is running",
+            remedy="Stop it first: systemctl stop vgroup-master, or Ctrl-C.",
+            code=ErrorCode.FOLDER_IN_USE,
         )
     passphrase = _ask_once(ask_passphrase)
     key, next_key = open_key(config, passphrase), _open_next_key(config, passphrase)
     if next_key is None:
         if abandons:
-            raise ConfigurationError("no change of the master's key is under way")
+            raise ConfigurationError("no change of the master's key is under way", code=ErrorCode.ARGUMENT_WRONG)
         next_key = create_key(SystemRandom())
         await asyncio.to_thread(write_next_key, config.data_dir, next_key, lambda: _passphrase_of(config, passphrase))
     if not abandons:
@@ -170,6 +173,7 @@ async def _require_known_to_gateway(config: MasterConfig, next_key: PrivateKey) 
         raise ConfigurationError(
             f"the gateway does not know the new key {address} yet; nothing was changed",
             remedy=f"On the gateway: vgroup gateway authorize {address}. Then run this again.",
+            code=ErrorCode.GATEWAY_REFUSES,
         ) from exc
 
 

@@ -145,6 +145,7 @@ def write_next_key(data_dir: Path, key: PrivateKey, passphrase: AskPassphrase) -
         raise ConfigurationError(
             f"the master's key is a credential ({KEY_CREDENTIAL}), no file of {data_dir}: it cannot be replaced here",
             remedy=f"Write it to {data_dir / PLAIN_KEY_NAME} (mode 0600), take the credential out, and run this again.",
+            code=ErrorCode.SETTING_WRONG,
         )
 
 
