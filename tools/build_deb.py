@@ -157,7 +157,7 @@ def settings(package: Package) -> str:
     closed = '# host = "127.0.0.1"\n'
     if closed not in text:
         sys.exit("the master's sample has no host any more")
-    return text.replace(closed, 'host = "0.0.0.0"\n')
+    return text.replace(closed, 'host = "*"\n')
 
 
 def _stage_documents(package: Package, tree: Path, installed: list[Distribution], version: str) -> None:

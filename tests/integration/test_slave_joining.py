@@ -2,17 +2,22 @@
 
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
 from group_protocol.crypto.aead import Aead
 from group_protocol.errors import RegistryUnavailable
+from group_protocol.pairing import PairingString
 from group_protocol.suites import ALLOWED_OFFERS, Suite
+from slave_client.composition import join
+from slave_client.config import SlaveConfig
 from slave_client.device_state import JoinStep
 from slave_client.errors import DeviceRevokedError, MasterRefusalError, MasterUnreachableError
 from slave_client.joining import Joining, Offer
+from slave_client.state_directory import StateDirectory
 from slave_client.transport import Transport
-from tests.support.running_master import running_master
+from tests.support.running_master import MASTER_KEY, running_master
 from tests.support.slave_bench import paired_slave
 
 pytestmark = pytest.mark.network
@@ -68,6 +73,41 @@ async def test_crash_at_any_request_of_joining_leaves_a_device_that_finishes_at_
         assert slave.state.step in (JoinStep.PAIRED, JoinStep.ENROLLED)
         state = await slave.join()
         assert state.step is JoinStep.ASSOCIATED
+        devices = await bench.operations.list_devices()
+        assert len(devices["devices"]) == 1  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("after_write", [False, True])
+@pytest.mark.parametrize("at_write", [1, 2, 3, 4])
+async def test_kill_at_any_write_of_the_join_command_heals_when_the_same_command_is_run_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_write: int, *, after_write: bool
+) -> None:
+    """The four: the device's keys, PAIRED, ENROLLED, ASSOCIATED."""
+    async with running_master(tmp_path) as bench:
+        port = urlsplit(bench.url).port or 0
+        code = await bench.make_code()
+        string = PairingString(MASTER_KEY.address, code, "127.0.0.1", port).to_text()
+        config = SlaveConfig(tmp_path / "slave", mdns=False)
+        writes: list[str] = []
+        replace_file = StateDirectory.replace
+
+        def crash_at_one(directory: StateDirectory, name: str, content: bytes) -> None:
+            writes.append(name)
+            if len(writes) == at_write and not after_write:
+                raise CrashError
+            replace_file(directory, name, content)
+            if len(writes) == at_write:
+                raise CrashError
+
+        async def join_once() -> dict[str, object]:
+            return await join(config, string, patience_s=5.0, report=lambda _line: None)
+
+        monkeypatch.setattr(StateDirectory, "replace", crash_at_one)
+        with pytest.raises(CrashError):
+            await join_once()
+        monkeypatch.undo()
+        assert len(writes) == at_write
+        assert (await join_once())["join_step"] == JoinStep.ASSOCIATED
         devices = await bench.operations.list_devices()
         assert len(devices["devices"]) == 1  # type: ignore[arg-type]
 
