@@ -11,6 +11,7 @@ import typer
 from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import ConfigurationError
 from group_protocol.exit_codes import ExitCode
+from slave_client.authorities import without_authorities
 from slave_client.config import SensorConfig, SlaveConfig, load_config
 from slave_client.received_message import ReceivedMessage
 from slave_client.sensors.catalogue import list_sensors, parse_sensor_text
@@ -72,7 +73,8 @@ def run_command(  # noqa: PLR0913 - Typer makes an option of each parameter
     stays: Annotated[bool, typer.Option("--stay", help="Go on when all recordings have ended.")] = False,
 ) -> None:
     """Measure, and deliver to the master, until stopped. Without a master the readings wait in the buffer."""
-    from slave_client.composition import RunFiles, run  # noqa: PLC0415 - as above
+    with without_authorities():
+        from slave_client.composition import RunFiles, run  # noqa: PLC0415 - as above
 
     options = {
         "via": via,

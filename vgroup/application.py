@@ -2,11 +2,9 @@
 
 import sys
 from collections.abc import Callable, Sequence
-from importlib.metadata import version
 from typing import Annotated, Final
 
 import typer
-from rich.markup import escape
 
 from group_protocol.errors import (
     BusyError,
@@ -95,7 +93,11 @@ def _add(application: typer.Typer, group: CommandGroup) -> None:
 
 
 def _list(application: typer.Typer, group: CommandGroup) -> None:
-    summary = f"{group.summary} (Not installed. {escape(group.remedy)})" if group.missing else group.summary
+    summary = group.summary
+    if group.missing:
+        from rich.markup import escape  # noqa: PLC0415 - a megabyte of a device's memory, for a help page
+
+        summary += f" (Not installed. {escape(group.remedy)})"
     application.command(name=group.name, help=summary, context_settings=_TAKE_ANYTHING, add_help_option=False)(
         _refusing(group)
     )
@@ -110,6 +112,8 @@ def _refusing(group: CommandGroup) -> Callable[[], None]:
 
 def _show_version(is_wanted: bool) -> None:  # noqa: FBT001 - Typer passes the option's value
     if is_wanted:
+        from importlib.metadata import version  # noqa: PLC0415 - as above
+
         typer.echo(f"vgroup {version('vgroup')}")
         raise typer.Exit
 
