@@ -130,6 +130,9 @@ class MasterConfig:
     """A peer that does not take an ACK for this long is cut off."""
     stream_credit_bytes: int = 524_288
     """Bytes of frames that a stream may have unacknowledged: what one device can occupy (docs/protocol.md §6)."""
+    device_records_per_s: float = 0.0
+    """Records a second taken of one device in the long run; of one that sends faster the rest waits in its buffer.
+    0: as fast as it sends."""
     anchor_minutes: float = 15.0
     """Every so many minutes the records that came since are committed to the chain, if any came. 0: never."""
     peer_queue_max: int = 1_000

@@ -31,7 +31,7 @@ CONFIG_FILE_NAME = "master.toml"
 _FIXED = frozenset({"data_dir"})
 _MAY_BE_ZERO = frozenset(
     {"port", "contract_block", "association_window_ms", "commit_delay_s", "signature_processes_max"}
-    | {"confirmations", "chain_away_max_s"}
+    | {"confirmations", "chain_away_max_s", "anchor_minutes", "device_records_per_s"}
 )
 _ADDRESS = re.compile(r"(0x)?[0-9a-fA-F]{40}")
 

@@ -20,6 +20,7 @@ from group_protocol.tickets import SessionTerms
 from master_api.current_group import CurrentGroup
 from master_api.intake_counts import IntakeCounts
 from master_api.peer_post import FrameQuota, PeerPost
+from master_api.record_pace import RecordPace
 from master_api.session_rules import SessionRulesMaker
 from master_api.sessions import LiveSession
 from master_api.signature_checks import SIGNATURES_CHECKED_INLINE_MAX, SignatureChecks
@@ -69,12 +70,14 @@ class RecordIntake:
         checks: SignatureChecks,
         refuses_all: Callable[[], bool] = lambda: False,
         counts: IntakeCounts | None = None,
+        pace: RecordPace | None = None,
     ) -> None:
         self._store = store
         self._group = group
         self._clock = clock
         self._rules = SessionRulesMaker(group, registry, terms, post)
-        self._credit_bytes = credit_bytes
+        self.pace = pace or RecordPace(0)
+        self._credit_bytes = self.pace.bound_credit(credit_bytes)
         self._checks = checks
         self._refuses_all = refuses_all
         self._counts = counts or IntakeCounts()

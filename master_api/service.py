@@ -30,6 +30,7 @@ from master_api.intake_counts import IntakeCounts
 from master_api.listening import listen_on
 from master_api.membership_follower import MembershipFollower
 from master_api.record_intake import RecordIntake
+from master_api.record_pace import RecordPace
 from master_api.reloading import Reloader
 from master_api.signature_checks import SignatureChecks, choose_processes
 from master_api.store.groups import GroupRow, fetch_group
@@ -94,6 +95,7 @@ class MasterService:
             checks=self._checks,
             refuses_all=lambda: context.watch.refuses_records,
             counts=self.taken,
+            pace=RecordPace(config.device_records_per_s),
         )
         enrolment = Enrolment(context)
         handlers = Handlers(

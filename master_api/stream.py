@@ -141,6 +141,10 @@ class Stream:
     async def _take(self, items: Sequence[Item], length_bytes: int) -> None:
         if not items or not self._gate.is_open:
             return
+        pace, clock = self._intake.pace, self._context.clock
+        if wait_s := pace.wait_s(self._live.oid, clock.monotonic_s()):
+            await asyncio.sleep(wait_s)  # what it sends meanwhile fills its credit, then its own buffer
+        pace.note(self._live.oid, len(items), clock.monotonic_s())
         pending = self._intake.begin_at_once(self._live, items)
         if pending is None:
             pending = await self._intake.begin(self._live, items)

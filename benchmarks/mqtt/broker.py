@@ -17,7 +17,7 @@ from benchmarks.mqtt.certificates import make_certificates
 
 HOST: Final = "127.0.0.1"
 _START_S: Final = 10.0
-_INSTALL: Final = "the peer is not installed; run: apt-get install mosquitto mosquitto-clients"
+_INSTALL: Final = "the peer is not installed; run: apt-get install mosquitto libmosquitto1 gcc"
 
 
 class PeerMissingError(RuntimeError):

@@ -4,13 +4,21 @@ import asyncio
 import json
 import tempfile
 from dataclasses import asdict, dataclass
+from enum import Enum
 from pathlib import Path
 
 from benchmarks.machine import source_root
-from benchmarks.mqtt.broker import broker
+from benchmarks.mqtt.broker import PeerMissingError, broker, find_program
 from contracts.build import node_directory
 
 _GRACE_S = 60.0
+
+
+class Client(Enum):
+    """What drives the broker. The value is its name in the results."""
+
+    NODE = "Node, npm mqtt"
+    C = "C, libmosquitto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +43,7 @@ class PeerRun:
 
 async def measure_peer(
     *,
+    client: Client,
     is_persistent: bool,
     publishers: int,
     window: int,
@@ -43,15 +52,13 @@ async def measure_peer(
     for_s: float,
     parent: Path | None,
 ) -> PeerRun:
-    """One run with the Node client, on a fresh broker. Raises PeerMissingError."""
+    """One run on a fresh broker. Raises PeerMissingError."""
     names = ["subscriber", *(f"publisher-{at}" for at in range(publishers))]
     with tempfile.TemporaryDirectory(dir=parent) as folder:
         async with broker(Path(folder), names, window * publishers, is_persistent=is_persistent) as running:
             words = [running.port, folder, publishers, window, payload_bytes, warm_s, for_s]
             process = await asyncio.create_subprocess_exec(
-                *(str(Path(node_directory()) / "node"), str(source_root() / "benchmarks" / "mqtt" / "load.mjs")),
-                *map(str, words),
-                stdout=asyncio.subprocess.PIPE,
+                *await _program(client, Path(folder)), *map(str, words), stdout=asyncio.subprocess.PIPE
             )
             try:
                 await asyncio.sleep(warm_s)
@@ -65,10 +72,12 @@ async def measure_peer(
                     await process.wait()
             elapsed_s = asyncio.get_running_loop().time() - began_s
             broker_cpu_s = (running.cpu_s() - cpu_began_s) * for_s / elapsed_s
+    if process.returncode:
+        raise RuntimeError(f"the peer's client failed: {client.value}")
     answer = json.loads(output)
     delivered = max(1, answer["delivered"])
     return PeerRun(
-        client="Node, npm mqtt",
+        client=client.value,
         is_persistent=is_persistent,
         publishers=publishers,
         window=window,
@@ -79,3 +88,21 @@ async def measure_peer(
         broker_cpu_us=broker_cpu_s / delivered * 1e6,
         client_cpu_us=answer["client_cpu_s"] / delivered * 1e6,
     )
+
+
+async def _program(client: Client, folder: Path) -> tuple[str, ...]:
+    """The command line before its words. Raises PeerMissingError."""
+    sources = source_root() / "benchmarks" / "mqtt"
+    if client is Client.NODE:
+        return str(Path(node_directory()) / "node"), str(sources / "load.mjs")
+    program = folder / "load"
+    compiling = await asyncio.create_subprocess_exec(
+        *(find_program("cc"), "-O2", "-o", str(program), str(sources / "load.c"), "-l:libmosquitto.so.1"),
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, said = await compiling.communicate()
+    if compiling.returncode:
+        raise PeerMissingError(
+            f"the peer's client in C cannot be built; apt-get install gcc libmosquitto1\n{said.decode()}"
+        )
+    return (str(program),)

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.streaming [flood|crowd|slave]…``: runs beside Mosquitto in one run, writes the results.
+"""``python -m benchmarks.streaming [flood|anchors|crowd|slave]…``: runs beside Mosquitto, writes the results.
 
 Without a word: all. ``--quick`` takes about three minutes and is good for seeing that everything runs.
 """
@@ -9,23 +9,24 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import describe_machine, source_root
 from benchmarks.mqtt.broker import describe_broker
-from benchmarks.mqtt.measure import measure_peer
+from benchmarks.mqtt.measure import Client, measure_peer
 from benchmarks.streaming.bounds import measure_bound
 from benchmarks.streaming.crowd import run_crowd
-from benchmarks.streaming.floods import DEVICES, FLOODS, run_flood
+from benchmarks.streaming.floods import ANCHORED, DEVICES, FLOODS, Flood, run_flood
 from benchmarks.streaming.one_slave import DAY_S, run_slave
 from benchmarks.streaming.page import write_page
 from benchmarks.streaming.payloads import READING_BYTES
 
-_PARTS = ("flood", "crowd", "slave")
-_WINDOWS = (20, 100)
-"""Of the peer's publishers: both are tried, and the faster one counts."""
+_PARTS = ("flood", "anchors", "crowd", "slave")
+_PEERS = ((Client.NODE, 20), (Client.NODE, 100), (Client.NODE, 400), (Client.C, 100))
+"""Clients and windows of the peer's publishers: all are tried, and the fastest counts. The windows are those of our own
+devices."""
 RESULTS = "streaming.json"
 
 Report = Callable[[str], None]
@@ -35,22 +36,45 @@ async def measure_floods(for_s: int, folder: Path | None, report: Report) -> dic
     """The peer and ours in turns, so that a machine that slows down slows both."""
     measured: dict[str, Any] = {"peer": [], "ours": [], "bound": measure_bound(min(for_s, 5)).as_json()}
     for flood in FLOODS:
-        for is_persistent in (True, False) if flood is FLOODS[0] else (True,):
-            for window in _WINDOWS:
-                peer = await measure_peer(
-                    is_persistent=is_persistent,
-                    publishers=DEVICES,
-                    window=window,
-                    payload_bytes=READING_BYTES,
-                    warm_s=3.0,
-                    for_s=for_s,
-                    parent=folder,
-                )
-                measured["peer"].append(peer.as_json() | {"load": os.getloadavg()[0]})
-                report(f"Mosquitto, persistence {is_persistent}, window {window}: {peer.delivered_per_s:,.0f}/s")
+        for client, window, is_persistent in _peers_beside(flood):
+            peer = await measure_peer(
+                client=client,
+                is_persistent=is_persistent,
+                publishers=DEVICES,
+                window=window,
+                payload_bytes=READING_BYTES,
+                warm_s=3.0,
+                for_s=for_s,
+                parent=folder,
+            )
+            measured["peer"].append(peer.as_json() | {"load": os.getloadavg()[0]})
+            report(
+                f"Mosquitto, persistence {is_persistent}, window {window}, {client.value}:"
+                f" {peer.delivered_per_s:,.0f}/s"
+            )
         ours = await run_flood(flood, for_s, folder)
         measured["ours"].append(ours.as_json() | {"load": os.getloadavg()[0]})
-        report(f"{flood.name}: {ours.readings_per_s:,.0f}/s")
+        report(f"{flood.name}, window {flood.window}: {ours.readings_per_s:,.0f}/s")
+    return measured
+
+
+def _peers_beside(flood: Flood) -> Iterator[tuple[Client, int, bool]]:
+    """Before the first of our floods all of them, before the others the two that came out fastest."""
+    if flood is FLOODS[0]:
+        yield from ((client, window, True) for client, window in _PEERS)
+        yield Client.NODE, 100, False
+    elif flood.window not in (20, 100):
+        yield Client.NODE, 100, True
+        yield Client.NODE, 400, True
+
+
+async def measure_anchors(for_s: int, folder: Path | None, report: Report) -> list[dict[str, object]]:
+    """What anchoring costs who streams: the same flood with and without."""
+    measured = []
+    for flood in ANCHORED:
+        run = await run_flood(flood, for_s, folder)
+        measured.append(run.as_json() | {"load": os.getloadavg()[0]})
+        report(f"anchors every {flood.anchor_minutes * 60:g} s: {run.readings_per_s:,.0f}/s")
     return measured
 
 
@@ -59,6 +83,8 @@ async def measure(parts: set[str], *, is_quick: bool, folder: Path | None, minut
     document: dict[str, Any] = {"machine": describe_machine(), "peer": describe_broker(), "quick": is_quick}
     if "flood" in parts:
         document["flood"] = await measure_floods(4 if is_quick else 20, folder, report)
+    if "anchors" in parts:
+        document["anchors"] = await measure_anchors(7 if is_quick else 30, folder, report)
     if "crowd" in parts:
         slaves, for_s = (100, 15) if is_quick else (1_000, round(minutes * 60))
         crowd = await run_crowd(slaves, 10.0, for_s, folder)
@@ -94,7 +120,7 @@ def main(arguments: list[str]) -> int:
     )
     chosen.results.mkdir(parents=True, exist_ok=True)
     path = chosen.results / RESULTS
-    if path.exists():  # parts that were not measured now stay as they were, with their own machine lines
+    if path.exists():  # parts that were not measured now stay as they were, each with the load that it saw
         document = json.loads(path.read_text("utf-8")) | document
     path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", "utf-8")
     page = write_page(chosen.results, document)

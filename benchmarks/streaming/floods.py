@@ -21,6 +21,7 @@ class Flood:
         frame_items_max: Most records in one wire message.
         readings_per_record: In one payload.
         window: Records of a device that are not acknowledged yet.
+        anchor_minutes: The master's setting of that name; 0: never.
     """
 
     name: str
@@ -28,14 +29,21 @@ class Flood:
     frame_items_max: int
     readings_per_record: int
     window: int
+    anchor_minutes: float = 15.0
 
 
 FLOODS: Final = (
     Flood("checkpoints, one reading a wire message", "CHECKPOINTS", 1, 1, 400),
+    Flood("checkpoints, one reading a wire message", "CHECKPOINTS", 1, 1, 100),
+    Flood("checkpoints, one reading a wire message", "CHECKPOINTS", 1, 1, 20),
     Flood("checkpoints, one reading a record, many records a message", "CHECKPOINTS", 256, 1, 2_048),
     Flood("checkpoints, as the slave batches: 128 readings a record", "CHECKPOINTS", 256, 128, 64),
     Flood("every record signed and verified, one reading each", "SIGNED", 256, 1, 1_024),
 )
+ANCHORED: Final = tuple(
+    Flood("checkpoints, one reading a wire message", "CHECKPOINTS", 1, 1, 400, minutes) for minutes in (0, 0.1, 0, 0.1)
+)
+"""With anchors every six seconds and without, in turns: ten times as often as a master that anchors each minute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +56,7 @@ class FloodRun:
     frame_items_max: int
     readings_per_record: int
     window: int
+    anchor_minutes: float
     seconds: float
     readings_per_s: float
     master_cpu_us: float
@@ -68,7 +77,8 @@ class UnverifiedError(RuntimeError):
 async def run_flood(flood: Flood, for_s: int, parent: Path | None, *, devices: int = DEVICES) -> FloodRun:
     """On a fresh master. Every acknowledged record is verified again afterwards. Raises UnverifiedError."""
     with tempfile.TemporaryDirectory(dir=parent) as folder:
-        async with shipped_master(Path(folder), {"evidence_policy": flood.evidence_policy}) as master:
+        settings = {"evidence_policy": flood.evidence_policy, "anchor_minutes": flood.anchor_minutes}
+        async with shipped_master(Path(folder), settings) as master:
             codes = await master.make_codes(devices)
             plan = Plan(
                 port=master.port,

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from group_protocol.errors import Reason
+from group_protocol.messages import BUSY_BODY
 from group_protocol.records import CheckpointedRecord, CheckpointPeriod, payload_hash, sign_checkpoint
 from group_protocol.tickets import EvidencePolicy
 from master_api.store.records import iterate_records
@@ -161,3 +162,16 @@ async def test_new_session_replaces_the_old_one_and_tells_the_last_seq(tmp_path:
         status, _ = await bench.post("/data", old_request.to_body())
         assert status == 400
         assert (await device.send(device.record(seq=3))).last_seq == 3
+
+
+async def test_device_that_posts_faster_than_it_may_is_told_when_and_the_same_request_is_good_then(
+    tmp_path: Path,
+) -> None:
+    async with running_master(tmp_path, device_records_per_s=20.0) as bench:
+        device = await bench.joined_device(5)
+        assert (await device.send(*(device.record() for _ in range(240)))).last_seq == 240  # 200 are the burst
+        request = device.seal_items(device.record())
+        async with bench.http.post(bench.url + "/data", data=request.to_body()) as answer:
+            assert (answer.status, answer.headers["Retry-After"], await answer.read()) == (429, "2", BUSY_BODY)
+        bench.clock.advance(2)
+        assert (await device.send_request(request)).last_seq == 241

@@ -8,6 +8,7 @@ import pytest
 
 from group_protocol.errors import Reason
 from group_protocol.frames import Ack, Close, Items, Open, Resume, encode_frame
+from master_api.record_pace import CREDIT_MAX_BYTES
 from master_api.store.records import iterate_records
 from master_api.stream import Stream
 from tests.support.failing_store import failing_commits, held_commits
@@ -257,3 +258,22 @@ async def test_device_that_closes_gets_its_last_acks_first(tmp_path: Path) -> No
         await stream.send(Close(Reason.NONE))
         assert (await stream.receive_ack()).last_seq == 1
         assert await stream.receive_close_code() == 1000
+
+
+async def test_device_that_sends_faster_than_it_may_waits_and_loses_nothing_while_others_go_on(tmp_path: Path) -> None:
+    async with running_master(tmp_path, device_records_per_s=20.0) as bench:
+        fast, other = await bench.joined_device(5), await bench.joined_device(6)
+        flooding, quiet = await fast.open_stream(), await other.open_stream()
+        assert (await flooding.receive_ack()).credit_bytes == CREDIT_MAX_BYTES
+        await quiet.receive_ack()
+        for count in (200, 20):  # the burst of ten seconds, and a second's worth more
+            await flooding.send(Items(tuple(fast.record() for _ in range(count))))
+        while (await flooding.receive_ack()).last_seq < 220:
+            pass
+        await flooding.send(Items((fast.record(),)))  # has to wait that second
+        await quiet.send(Items((other.record(),)))
+        assert (await quiet.receive_ack()).last_seq == 1
+        live = bench.context.live.of_device(fast.oid)
+        assert live is not None
+        assert live.records.committed.last_seq == 220
+        assert (await flooding.receive_ack()).last_seq == 221

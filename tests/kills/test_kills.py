@@ -7,13 +7,15 @@ for more. A line for each kill goes to ``kills.log`` beside the processes' own l
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.kills.ledger import Ledger, describe, read_waiting
+from tests.kills.result import Document, write_result
 from tests.kills.schedule import Kill, draw_kills
 from tests.support.ward import Device, Ward, wait_until
 
@@ -40,7 +42,7 @@ class Killing:
     def __init__(self, ward: Ward) -> None:
         self.ward = ward
         self.ledgers = [Ledger(device, ward.oids[device.name]) for device in ward.devices]
-        self.blows = 0
+        self.blows = self.checks = 0
         self.hits: dict[str, int] = {victim.name: 0 for victim in ward.victims}
 
     def carry_out(self, kill: Kill) -> None:
@@ -57,8 +59,21 @@ class Killing:
         for victim in struck:
             victim.start()
 
+    def result(self, seed: int, seconds: float, report: Mapping[str, Any]) -> Document:
+        """What was done to this ward, and what its master found at the end."""
+        return {
+            "seed": seed,
+            "kills": self.blows,
+            "hits": self.hits,
+            "seconds": round(seconds),
+            "checks": self.checks,
+            "records": {ledger.device.name: ledger.last_seq for ledger in self.ledgers},
+            "verified": {name: report[name] for name in ("good", "bad", "waiting", "missing")},
+        }
+
     def check(self) -> None:
         """Every device's records are accounted for."""
+        self.checks += 1
         for ledger in self.ledgers:
             ledger.check(self.ward.master.store)
 
@@ -115,6 +130,7 @@ def test_kills_at_random_instants_lose_nothing_and_store_nothing_twice(ward: War
         ledger.check_whole_store(ward.master.store)
         assert ledger.last_seq > 0
     assert KILLS < 25 or all(killing.hits.values()), killing.hits
+    report: dict[str, Any] = {}
     for words in (("records", "verify", "--json"), ("audit", "verify")):
         done = ward.master.run(*words)
         assert done.returncode == 0, (words, done.stdout, done.stderr)
@@ -126,6 +142,9 @@ def test_kills_at_random_instants_lose_nothing_and_store_nothing_twice(ward: War
     for victim in ward.victims:
         assert "Traceback" not in victim.log.read_text("utf-8", "replace"), victim.tail()
     print(f"{killing.hits} {describe(killing.ledgers)}")  # noqa: T201 - what was done
+    if KILLS > 25:
+        place = "chain in a gateway" if ward.gateway else "chain in the master"
+        write_result(place, killing.result(SEED, time.monotonic() - began_s, report))
 
 
 def test_same_seed_draws_the_same_kills() -> None:

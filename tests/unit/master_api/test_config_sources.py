@@ -14,6 +14,12 @@ def test_later_sources_win(tmp_path: Path) -> None:
     assert (config.port, config.host, config.log_level) == (3003, "10.0.0.2", "DEBUG")
 
 
+@pytest.mark.parametrize("name", ["anchor_minutes", "device_records_per_s"])
+def test_zero_where_it_means_never_is_taken(tmp_path: Path, name: str) -> None:
+    (tmp_path / "master.toml").write_text(f"{name} = 0\n")
+    assert getattr(load_config(tmp_path, {}), name) == 0
+
+
 def test_option_of_none_is_not_given(tmp_path: Path) -> None:
     assert load_config(tmp_path, {}, {"port": None}).port == 3000
 
