@@ -20,21 +20,33 @@ from master_api.pairing import pair_device, require_invited
 from master_api.sessions import DeviceRecords, HalfOpen, LiveSession
 from master_api.store.devices import DeviceRow, fetch_device, fetch_device_by_address, fetch_keys_of, set_last_seen
 from master_api.store.records import fetch_device_state
-from system_ports.rate_limits import HandshakeLimiter, Rate
+from system_ports.handshake_turns import HandshakeTurns
+from system_ports.rate_limits import HandshakeLimiter, Rate, RecentCalls
 
 _COOKIE_KEY_BYTES = 32
+_ADMISSIONS_AT_ONCE = 16
+"""So many admissions share a commit of the store; more would only queue before its threads, and not in turn."""
 
 _log = logging.getLogger("vgroup.master.enrolment")
 
 
 class Enrolment:
-    """Opens sessions for devices that prove who they are."""
+    """Opens sessions for devices that prove who they are.
+
+    Attributes:
+        exchange_turns: Whose M1 is answered next.
+        ticket_turns: Whose M3 is.
+    """
 
     def __init__(self, context: MasterContext) -> None:
         self._context = context
         self._cookies = CookieJar(context.random.token_bytes(_COOKIE_KEY_BYTES))
-        config, now_s = context.config, context.clock.monotonic_s()
-        self._limiter = HandshakeLimiter(config.handshake_rate_per_address, config.handshake_rate, now_s)
+        config, clock, calls = context.config, context.clock, RecentCalls()
+        self._limiter = HandshakeLimiter(
+            config.handshake_rate_per_address, config.handshake_rate, clock.monotonic_s(), calls
+        )
+        self.exchange_turns = HandshakeTurns(calls, at_once=1, monotonic_s=clock.monotonic_s)
+        self.ticket_turns = HandshakeTurns(calls, at_once=_ADMISSIONS_AT_ONCE, monotonic_s=clock.monotonic_s)
 
     def change_rates(self, per_address: Rate, overall: Rate) -> None:
         """From now on these rates of handshake messages."""

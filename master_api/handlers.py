@@ -106,10 +106,14 @@ class Handlers:
         return (await answer_succession(self._context, request)).to_body()
 
     async def _keys_session(self, body: bytes, peer: str) -> bytes:
-        return self._enrolment.answer_keys_session(KeysSessionRequest.from_body(body), peer).to_body()
+        m1 = KeysSessionRequest.from_body(body)
+        async with self._enrolment.exchange_turns.turn(peer):
+            return self._enrolment.answer_keys_session(m1, peer).to_body()
 
     async def _get_ticket(self, body: bytes, peer: str) -> bytes:
-        return (await self._enrolment.answer_ticket(SealedRequest.from_body(body), peer)).to_body()
+        m3 = SealedRequest.from_body(body)
+        async with self._enrolment.ticket_turns.turn(peer):
+            return (await self._enrolment.answer_ticket(m3, peer)).to_body()
 
     async def _assoc(self, body: bytes, _peer: str) -> bytes:
         return (await self._control.answer_association(SealedRequest.from_body(body))).to_body()

@@ -16,6 +16,7 @@ from master_api.operations import Endpoint, Operations
 from master_api.pairing import invite
 from master_api.service import MasterService
 from master_api.store.store import Store
+from system_ports import event_loop
 from system_ports.clock import SystemClock
 from system_ports.randomness import SystemRandom
 from tests.support.fake_registry import FakeRegistry
@@ -61,6 +62,6 @@ def _state(service: MasterService) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    asyncio.run(
+    event_loop.run(
         serve(Path(sys.argv[1]), {name: int(value) for name, value in (word.split("=") for word in sys.argv[2:])})
     )

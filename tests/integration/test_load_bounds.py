@@ -68,6 +68,17 @@ async def test_wrong_proofs_leave_nothing_behind() -> None:
         assert await join_honestly(master, codes[1]) is MembershipState.ACTIVE
 
 
+async def test_device_that_calls_once_is_served_while_loud_addresses_have_used_up_their_rate() -> None:
+    rates = {"handshakes_per_s": 2, "handshakes_burst": 200}
+    async with master_process(rates) as master:
+        (code,) = await master.make_codes(1)
+        flood = await attacks.wrong_proofs(Plan(master.port, 4, 400, 0, NO_END_S))
+        assert flood["M1 429"] > 0
+        # Four addresses could take what all share and, until they were loud, ten handshakes each of what is kept.
+        assert flood["M3 400"] <= (100 + 4 * 11) / 2 + 40
+        assert await join_honestly(master, code) is MembershipState.ACTIVE
+
+
 async def test_nested_json_and_huge_lengths_in_cbor_cost_no_memory() -> None:
     async with master_process() as master:
         codes = await master.make_codes(3)
