@@ -93,9 +93,8 @@ class Refusal:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class Intake:
-    """What came of a frame.
+class Intake(NamedTuple):
+    """What came of a frame. A tuple, as CheckpointPeriod is: each frame makes one.
 
     Attributes:
         state: The device's state once ``records`` and ``checkpoints`` are committed.

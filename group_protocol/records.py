@@ -2,7 +2,6 @@
 
 import struct
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final, NamedTuple, Self
 
 from group_protocol.crypto.kdf import sha256
@@ -193,8 +192,7 @@ def verify_record(
     verify_signature(digest, record.signature, signer)
 
 
-@dataclass(frozen=True, slots=True)
-class CheckpointPeriod:
+class CheckpointPeriod(NamedTuple):
     """Checkpointed records that one checkpoint will cover, as their running hash. Both ends keep the same.
 
     Attributes:

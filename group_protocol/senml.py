@@ -6,6 +6,7 @@ duplicate labels and nesting, and everything else is checked here.
 
 import io
 import re
+import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from math import isfinite
 from typing import Any, Final, NamedTuple, NoReturn
@@ -123,11 +124,62 @@ def count_readings(payloads: Sequence[bytes]) -> list[int]:
     """
     counts: list[int] = []
     try:
+        if len(payloads) == 1:
+            return [_resolve(_decode_one(payloads[0]), None)]
         decoder = _PayloadDecoder(payloads)
         counts.extend(_resolve(decoder.decode_next(), None) for _ in payloads)
     except DecodingError:
         counts.append(0)
     return counts
+
+
+class _Kept(threading.local):
+    """A decoder that is good for one more payload; making one takes as long as decoding a reading."""
+
+    decoder: cbor2.CBORDecoder | None = None
+
+
+_kept: Final = _Kept()
+
+
+def _decode_one(payload: bytes) -> list[object]:
+    """The array of a payload that comes alone. Raises DecodingError."""
+    stream = io.BytesIO(payload)
+    decoder, _kept.decoder = _kept.decoder, None
+    if decoder is None:
+        decoder = _strict_decoder(stream, PAYLOAD_MAX_BYTES)
+    else:
+        decoder.fp = stream
+    array = _checked(decoder, stream, len(payload), len(payload))
+    _kept.decoder = decoder  # not after an error: then it is in the middle of something
+    return array
+
+
+def _strict_decoder(stream: io.BytesIO, read_size: int) -> cbor2.CBORDecoder:
+    return cbor2.CBORDecoder(
+        stream,
+        semantic_decoders=_NO_TAGS,
+        read_size=read_size,
+        max_depth=_NESTING_MAX,
+        allow_indefinite=False,
+        allow_duplicate_keys=False,
+    )
+
+
+def _checked(decoder: cbor2.CBORDecoder, stream: io.BytesIO, length_bytes: int, end: int) -> list[object]:
+    """The next payload's array, which has to end just there. Raises DecodingError."""
+    try:
+        decoded: object = decoder.decode()
+    except (cbor2.CBORDecodeError, ValueError, TypeError, OverflowError) as exc:
+        raise DecodingError("payload is not strict CBOR") from exc
+    if length_bytes > PAYLOAD_MAX_BYTES:
+        raise DecodingError(f"payload has more than {PAYLOAD_MAX_BYTES} bytes")
+    # The decoder reads ahead, and puts the stream back to the end of what it decoded.
+    if stream.tell() != end:
+        raise DecodingError("the payload's array does not end where the payload does")
+    if type(decoded) is not list or not 0 < len(decoded) <= READINGS_MAX:
+        raise DecodingError(f"payload is no array of 1 to {READINGS_MAX} readings")
+    return decoded
 
 
 class _PayloadDecoder:
@@ -140,31 +192,13 @@ class _PayloadDecoder:
         lengths = [len(payload) for payload in payloads]
         self._lengths = iter(lengths)
         self._end = 0
-        self._decoder = cbor2.CBORDecoder(
-            self._stream,
-            semantic_decoders=_NO_TAGS,
-            read_size=max(lengths, default=0) or 1,
-            max_depth=_NESTING_MAX,
-            allow_indefinite=False,
-            allow_duplicate_keys=False,
-        )
+        self._decoder = _strict_decoder(self._stream, max(lengths, default=0) or 1)
 
     def decode_next(self) -> list[object]:
         """The next payload's array. After an error nothing else can be decoded. Raises DecodingError."""
-        try:
-            decoded: object = self._decoder.decode()
-        except (cbor2.CBORDecodeError, ValueError, TypeError, OverflowError) as exc:
-            raise DecodingError("payload is not strict CBOR") from exc
         length_bytes = next(self._lengths)
         self._end += length_bytes
-        if length_bytes > PAYLOAD_MAX_BYTES:
-            raise DecodingError(f"payload has more than {PAYLOAD_MAX_BYTES} bytes")
-        # The decoder reads ahead, and puts the stream back to the end of what it decoded.
-        if self._stream.tell() != self._end:
-            raise DecodingError("the payload's array does not end where the payload does")
-        if type(decoded) is not list or not 0 < len(decoded) <= READINGS_MAX:
-            raise DecodingError(f"payload is no array of 1 to {READINGS_MAX} readings")
-        return decoded
+        return _checked(self._decoder, self._stream, length_bytes, self._end)
 
 
 def _resolve(entries: list[object], readings: list[Reading] | None) -> int:  # noqa: C901, PLR0912 - see below

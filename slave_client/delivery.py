@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, Self
 
 from group_protocol.channels import SlaveSession
 from group_protocol.errors import BusyError, DecodingError, Reason
@@ -21,6 +21,7 @@ from slave_client.transport import Stream, Transport
 
 _FIRST_ACK_TIMEOUT_S: Final = 15.0
 _ACKS_WAITING_MAX: Final = 1_024
+_ALARM_SLACK_S: Final = 0.005
 _LIFETIME_SHARE: Final = 0.95
 """Of a session's lifetime after which the slave leaves, before the master has to end it."""
 
@@ -87,20 +88,21 @@ async def deliver_by_data(
         first = replace(ack, refused_seq=0, reason=Reason.NONE)
     await outbox.begin(first)
     signals.note_ack(first)
-    while lifetime.left_s > 0:
-        signals.more.clear()
-        await _begin_epoch_if_due(outbox, signals)
-        frame = await outbox.next_frame(closes_period=signals.closing.is_set())
-        if frame is not None:
-            if lifetime.is_generation_old():
-                session.data.begin_generation()
-            ack = await _ask_on_data(transport, session, frame)
-            signals.note_ack(ack)
-            _judge(await outbox.take_ack(ack), ack)
-        elif signals.closing.is_set() and outbox.is_drained:
-            return True
-        elif outbox.epoch_to_begin is None:
-            await _wait_for_more(signals, outbox, lifetime)
+    with _Alarm(signals.more) as alarm:
+        while lifetime.left_s > 0:
+            signals.more.clear()
+            await _begin_epoch_if_due(outbox, signals)
+            frame = await outbox.next_frame(closes_period=signals.closing.is_set())
+            if frame is not None:
+                if lifetime.is_generation_old():
+                    session.data.begin_generation()
+                ack = await _ask_on_data(transport, session, frame)
+                signals.note_ack(ack)
+                _judge(await outbox.take_ack(ack), ack)
+            elif signals.closing.is_set() and outbox.is_drained:
+                return True
+            elif outbox.epoch_to_begin is None:
+                await _wait_for_more(signals, outbox, lifetime, alarm)
     return False
 
 
@@ -150,22 +152,23 @@ async def _carry(
     lifetime: _Lifetime,
 ) -> None:
     """The one place that touches the outbox: ACKs in, frames out, in turns."""
-    while lifetime.left_s > 0:
-        signals.more.clear()
-        await _take_acks(stream, session, outbox, acks, signals)
-        for receipt in signals.messages.take_receipts() if signals.messages else ():
-            await stream.send(session.stream_out.seal(encode_frame(receipt)))
-        if reader.done() and acks.empty():
-            reader.result()
-        await _begin_epoch_if_due(outbox, signals)
-        messages = await _next_messages(session, outbox, signals, lifetime)
-        if messages:
-            await stream.send_many(messages)
-            await asyncio.sleep(0)  # the ACKs want their turn: nothing above has to have waited
-        elif signals.closing.is_set() and outbox.is_drained:
-            return
-        elif outbox.epoch_to_begin is None:
-            await _wait_for_more(signals, outbox, lifetime)
+    with _Alarm(signals.more) as alarm:
+        while lifetime.left_s > 0:
+            signals.more.clear()
+            await _take_acks(stream, session, outbox, acks, signals)
+            for receipt in signals.messages.take_receipts() if signals.messages else ():
+                await stream.send(session.stream_out.seal(encode_frame(receipt)))
+            if reader.done() and acks.empty():
+                reader.result()
+            await _begin_epoch_if_due(outbox, signals)
+            messages = await _next_messages(session, outbox, signals, lifetime)
+            if messages:
+                await stream.send_many(messages)
+                await asyncio.sleep(0)  # the ACKs want their turn: nothing above has to have waited
+            elif signals.closing.is_set() and outbox.is_drained:
+                return
+            elif outbox.epoch_to_begin is None:
+                await _wait_for_more(signals, outbox, lifetime, alarm)
 
 
 async def _next_messages(session: SlaveSession, outbox: Outbox, signals: Signals, lifetime: _Lifetime) -> list[bytes]:
@@ -240,12 +243,43 @@ async def _begin_epoch_if_due(outbox: Outbox, signals: Signals) -> None:
         outbox.begin_epoch(epoch)
 
 
-async def _wait_for_more(signals: Signals, outbox: Outbox, lifetime: _Lifetime) -> None:
+class _Alarm:
+    """Wakes the delivery when something falls due. One timer serves many waits: new ones took a tenth of the CPU.
+
+    It may ring once too early, where what it was set for is gone meanwhile.
+    """
+
+    def __init__(self, more: asyncio.Event) -> None:
+        self._more = more
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def ring_within(self, wait_s: float) -> None:
+        """Ring in so many seconds at the latest."""
+        at_s = self._loop.time() + wait_s
+        if self._timer is not None:
+            if self._timer.when() <= at_s + _ALARM_SLACK_S:
+                return
+            self._timer.cancel()
+        self._timer = self._loop.call_at(at_s, self._ring)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _ring(self) -> None:
+        self._timer = None
+        self._more.set()
+
+
+async def _wait_for_more(signals: Signals, outbox: Outbox, lifetime: _Lifetime, alarm: _Alarm) -> None:
     checkpoint_s = outbox.wait_s()
     wait_s = min(lifetime.left_s, GENERATION_MAX_AGE_S if checkpoint_s is None else checkpoint_s)
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(max(0.0, wait_s)):
-            await signals.more.wait()
+    alarm.ring_within(max(0.0, wait_s))
+    await signals.more.wait()
 
 
 def _require_membership(ack: Ack) -> None:

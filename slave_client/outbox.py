@@ -215,11 +215,13 @@ class Outbox:
 
     async def _add_records(self, items: list[Item], room_bytes: int) -> None:
         highest = self._buffer.highest_committed
+        if self._sent_through >= highest:
+            return
         records = await self._buffer.read_after(
             self._sent_through, max_records=self._frame_items_max, max_bytes=room_bytes
         )
         if not records:
-            self._sent_through = max(self._sent_through, highest)
+            self._sent_through = highest
         used_bytes = 1 + CHECKPOINT_BYTES
         for record in records:
             used_bytes += len(record.payload) + RECORD_OVERHEAD_BYTES

@@ -265,3 +265,11 @@ def test_payload_that_borrows_from_the_one_behind_it_is_refused() -> None:
     for cut in range(len(payload)):
         assert count_readings([payload[:cut], payload[cut:], payload]) == [0]
     assert count_readings([payload + payload[:1], payload[1:]]) == [0]
+
+
+def test_payload_that_comes_alone_is_counted_right_after_any_bad_one() -> None:
+    good = encode_readings([Reading("ppg", 1_700_000_000.0, 1.0), Reading("ppg", 1_700_000_001.0, 2.0)])
+    assert count_readings([good]) == [2]
+    for bad in (b"", good[:-1], good + b"\0", good + good, b"\x81\xc0\xa0", b"\x9f\xff", b"\x80", bytes(70_000)):
+        assert count_readings([bad]) == [0], bad
+        assert count_readings([good]) == [2], bad
