@@ -174,6 +174,10 @@ test-arm: wheel ## the slave's package as 64-bit ARM code, streaming to a master
 	@$(PY) tools/build_deb.py --arch arm64 vgroup-slave
 	@$(PY) -m tools.try_arm dist/vgroup-slave_*_arm64.deb
 
+.PHONY: test-pipx
+test-pipx: wheel ## install device and master by pipx from the wheel, join, send a reading (a minute; needs the package index)
+	@$(PY) tools/try_pipx.py dist/vgroup-*.whl
+
 .PHONY: dockerfiles
 dockerfiles: $(HADOLINT)/.ready ## hadolint over deploy/docker
 	@$(HADOLINT)/bin/hadolint deploy/docker/*.Dockerfile

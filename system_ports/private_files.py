@@ -9,6 +9,8 @@ import stat
 from pathlib import Path
 from typing import Final
 
+from system_ports.credentials import DIRECTORY_VARIABLE
+
 PRIVATE_FILE_MODE: Final = 0o600
 DRAFT_SUFFIX: Final = ".new"
 """A file with this ending is what a crash left of a write; it never holds anything that was acknowledged."""
@@ -47,6 +49,11 @@ def sync_folder(folder: Path) -> None:
 
 
 def mode_open_to_others(path: Path) -> int | None:
-    """The permission bits of a file or folder that others than its owner can reach; None if it is private."""
+    """The permission bits of a file or folder that others than its owner can reach; None if it is private.
+
+    A credential is: systemd shows it to its service alone, by an access list that reads as rights of the group.
+    """
+    if os.environ.get(DIRECTORY_VARIABLE) == str(path.parent):
+        return None
     mode = stat.S_IMODE(path.stat().st_mode)
     return mode if mode & _OTHERS else None

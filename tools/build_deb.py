@@ -37,6 +37,7 @@ class Package:
         credential: The file that opens its keys.
         first_step: The command that has to come before its service.
         priority: Which /usr/bin/vgroup wins where both are installed.
+        beside: Further tiers whose service it brings. Each service has its own user, settings and state.
     """
 
     tier: str
@@ -47,11 +48,17 @@ class Package:
     first_step: str
     priority: int
     docs: tuple[str, ...]
+    beside: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
         """vgroup-slave or vgroup-master."""
         return f"vgroup-{self.tier}"
+
+    @property
+    def tiers(self) -> tuple[str, ...]:
+        """All whose service it brings."""
+        return (self.tier, *self.beside)
 
     @property
     def lock(self) -> Path:
@@ -78,11 +85,13 @@ PACKAGES = {
             "master,slave,fast",
             "master of a virtual group of medical devices",
             "Forms a group on an Ethereum contract, admits devices, verifies and stores\n what they send, and keeps an"
-            " audit log. Brings the slave's commands too.",
+            " audit log. Brings the slave's\n commands too, and the gateway: the register for masters on other"
+            " machines.",
             "master.passphrase",
             "master init",
             60,
-            ("master.md", "slave.md", "configuration.md", "install.md", "operations.md"),
+            ("master.md", "slave.md", "gateway.md", "configuration.md", "install.md", "operations.md"),
+            ("gateway",),
         ),
     )
 }
@@ -95,7 +104,7 @@ def build(package: Package, wheel: Path, arch: str, out: Path) -> Path:
     shutil.rmtree(tree, ignore_errors=True)
     values = {
         "PACKAGE": package.name,
-        "TIER": package.tier,
+        "TIERS": " ".join(package.tiers),
         "SUMMARY": package.summary,
         "CREDENTIAL": package.credential,
         "FIRST_STEP": package.first_step,
@@ -142,22 +151,25 @@ def _stage_environment(package: Package, wheel: Path, arch: str, folder: Path) -
 
 def _stage_system_files(package: Package, tree: Path, values: dict[str, str]) -> None:
     _write(tree / "usr/lib" / package.name / "vgroup", _fill("vgroup.sh", values), mode=0o755)
-    unit = f"{package.name}.service"
-    _write(tree / "lib/systemd/system" / unit, (ROOT / "deploy/systemd" / unit).read_text("utf-8"))
-    _write(tree / "etc/vgroup" / f"{package.tier}.toml", settings(package))
+    for tier in package.tiers:
+        unit = f"vgroup-{tier}.service"
+        _write(tree / "lib/systemd/system" / unit, (ROOT / "deploy/systemd" / unit).read_text("utf-8"))
+        _write(tree / "etc/vgroup" / f"{tier}.toml", settings(tier))
     _write(tree / "usr/share/lintian/overrides" / package.name, _fill("lintian-overrides", values))
     _write_compressed(tree / "usr/share/man/man1" / f"{package.name}.1.gz", _fill("vgroup.1", values))
 
 
-def settings(package: Package) -> str:
+def settings(tier: str) -> str:
     """The sample, with what a service needs from the start."""
-    text = (ROOT / "deploy" / f"{package.tier}.sample.toml").read_text("utf-8")
-    if package.tier == "slave":
+    text = (ROOT / "deploy" / f"{tier}.sample.toml").read_text("utf-8")
+    if tier == "slave":
         return text + SENSOR
     closed = '# host = "127.0.0.1"\n'
     if closed not in text:
-        sys.exit("the master's sample has no host any more")
-    return text.replace(closed, 'host = "*"\n')
+        sys.exit(f"the {tier}'s sample has no host any more")
+    return text.replace(closed, 'host = "*"
+' if tier == "master" else 'host = "0.0.0.0"
+')
 
 
 def _stage_documents(package: Package, tree: Path, installed: list[Distribution], version: str) -> None:
@@ -208,7 +220,7 @@ Description: {package.summary}
  Python is used but the interpreter.
 """
     _write(control / "control", fields)
-    _write(control / "conffiles", f"/etc/vgroup/{package.tier}.toml\n")
+    _write(control / "conffiles", "".join(f"/etc/vgroup/{tier}.toml\n" for tier in package.tiers))
     _write(control / "md5sums", "\n".join(sums) + "\n")
     for name in ("postinst", "prerm", "postrm"):
         _write(control / name, _fill(f"{name}.sh", values), mode=0o755)

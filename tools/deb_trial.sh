@@ -1,6 +1,7 @@
 #!/bin/bash
 # What tools/try_deb.py runs as root inside a Debian that systemd has booted, with both packages installed:
-# a master and a slave as services, a reload, a watchdog, a stop, removal, purge. The first failure ends it.
+# a master and a slave as services, a reload, a watchdog, a stop; a gateway as a service, and a master that has its
+# register there; removal, purge. The first failure ends it.
 set -euxo pipefail
 fail() { echo "FAILED: $*"; exit 1; }
 property() { systemctl show -p "$2" --value "vgroup-$1"; }
@@ -21,9 +22,9 @@ vgroup --version
 man_page=$(readlink -f /usr/share/man/man1/vgroup.1.gz) && [ -s "$man_page" ]
 vgroup config check
 
-# Before the first step both services wait, without failing.
-[ "$(systemctl is-enabled vgroup-master vgroup-slave | sort -u)" = enabled ]
-[ "$(property master ActiveState) $(property slave ActiveState)" = "inactive inactive" ]
+# Before the first step all services wait, without failing.
+[ "$(systemctl is-enabled vgroup-master vgroup-slave vgroup-gateway | sort -u)" = enabled ]
+[ "$(property master ActiveState) $(property slave ActiveState) $(property gateway ActiveState)" = "inactive inactive inactive" ]
 
 vgroup master init
 systemctl start vgroup-master
@@ -99,6 +100,64 @@ systemctl stop vgroup-master
 systemctl start vgroup-master
 vgroup records verify
 
+# The gateway as a service of its own, with its token as a credential.
+vgroup gateway init
+vgroup gateway token | head -n 1 >/etc/vgroup/credentials/gateway/token
+rm /var/lib/vgroup-gateway/token
+systemctl start vgroup-gateway
+[ "$(property gateway ActiveState)" = active ]
+[ "$(stat -c %U "/proc/$(property gateway MainPID)")" = vgroup-gateway ]
+[ "$(property gateway StatusText)" = "listening on port 3080" ]
+
+# Another master has its register there; the first one's folder and settings are put aside meanwhile.
+systemctl stop vgroup-master
+mv /var/lib/vgroup-master /root/first-master
+cp -a /etc/vgroup/master.toml /root/first-master.toml
+install -d -m 700 -o vgroup-master -g vgroup-master /var/lib/vgroup-master
+sed -i '1i gateway = "http://127.0.0.1:3080"' /etc/vgroup/master.toml
+vgroup config check
+vgroup gateway authorize "$(vgroup master init | grep -o '0x[0-9a-f]*')" --name "ward 4"
+systemctl start vgroup-master
+[ "$(property master ActiveState)" = active ]
+vgroup group create "Ward 4"
+string=$(vgroup device invite "Bed 2" --host 127.0.0.1 --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["pairing_string"])')
+vgroup slave join "$string" --state-dir /var/lib/vgroup-slave/second
+vgroup device list | grep -i active
+vgroup doctor --json | python3 -c 'import json, sys; found = json.load(sys.stdin); assert set(found) == {"master", "slave"}, found'
+vgroup explain gateway-unreachable | grep -q 'systemctl status vgroup-gateway'
+
+# It reloads, says what a mistake is and keeps what it has, is started again when it hangs, and stops in good order.
+pid=$(property gateway MainPID)
+sed -i '1i requests_per_s = 900.0' /etc/vgroup/gateway.toml
+systemctl reload vgroup-gateway
+reloaded() { journalctl -u vgroup-gateway VGROUP_EVENT=reloaded -o json --no-pager | grep -q requests_per_s; }
+wait_until 30 reloaded
+sed -i '1i requests_per_z = 900.0' /etc/vgroup/gateway.toml
+systemctl reload vgroup-gateway
+complained() { journalctl -u vgroup-gateway VGROUP_CODE=setting-wrong -o json --no-pager | grep -q requests_per_z; }
+wait_until 30 complained
+sed -i 1d /etc/vgroup/gateway.toml
+[ "$(property gateway MainPID) $(property gateway ActiveState)" = "$pid active" ]
+mkdir -p /run/systemd/system/vgroup-gateway.service.d
+printf '[Service]\nWatchdogSec=15\nRestartSec=1\n' >/run/systemd/system/vgroup-gateway.service.d/trial.conf
+systemctl daemon-reload
+systemctl restart vgroup-gateway
+sleep 20
+[ "$(property gateway NRestarts) $(property gateway ActiveState)" = "0 active" ] || fail "the watchdog bites a gateway that works"
+kill -STOP "$(property gateway MainPID)"
+gateway_is_back() { [ "$(property gateway NRestarts) $(property gateway ActiveState)" = "1 active" ]; }
+wait_until 120 gateway_is_back
+master_sees_it() { [ "$(vgroup doctor --data-dir /var/lib/vgroup-master --json | grep -c '"bad"')" = 0 ]; }
+wait_until 120 master_sees_it
+systemctl stop vgroup-gateway
+[ "$(property gateway Result) $(property gateway ExecMainStatus)" = "success 0" ]
+[ -z "$(find /var/lib/vgroup-gateway ! -user vgroup-gateway)" ]
+systemctl stop vgroup-master
+rm -rf /var/lib/vgroup-master
+mv /root/first-master /var/lib/vgroup-master
+cat /root/first-master.toml >/etc/vgroup/master.toml
+systemctl start vgroup-master
+
 # Removing stops the services and keeps what is theirs; the other package goes on.
 dpkg --remove vgroup-slave
 vgroup --version
@@ -109,7 +168,7 @@ dpkg --remove vgroup-master
 dpkg --purge vgroup-slave
 [ -e /etc/vgroup/credentials/master.passphrase ]
 dpkg --purge vgroup-master
-[ ! -e /etc/vgroup ] && [ ! -e /var/lib/vgroup-slave ] && [ ! -e /var/lib/vgroup-master ]
-for user in vgroup-slave vgroup-master; do ! getent passwd $user; done
+[ ! -e /etc/vgroup ] && [ ! -e /var/lib/vgroup-slave ] && [ ! -e /var/lib/vgroup-master ] && [ ! -e /var/lib/vgroup-gateway ]
+for user in vgroup-slave vgroup-master vgroup-gateway; do ! getent passwd $user; done
 [ -z "$(systemctl list-unit-files 'vgroup-*' --no-legend)" ]
 echo "THE PACKAGES WORK"

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from chain_gateway.chain_reader import ChainReader
 from chain_gateway.composition import open_registry
@@ -16,8 +16,11 @@ from chain_gateway.service.config import GATEWAY_FOLDER, ServiceConfig
 from group_protocol.errors import VirtualGroupError
 from group_protocol.identifiers import Address
 from group_protocol.ports import GroupRegistry
+from system_ports.credentials import find_credential
 
 EMBEDDED = "embedded"
+RELAYER_CREDENTIAL: Final = "gateway_relayer.key"
+"""A file ``relayer.key`` in the folder that the unit loads as ``gateway``."""
 MODERATE_WAITING = 1_000
 
 
@@ -128,10 +131,11 @@ async def open_backend(config: ServiceConfig) -> AsyncIterator[ChainBackend]:
 
 def gateway_config(config: ServiceConfig) -> GatewayConfig:
     """The gateway's settings inside the service's."""
+    named = Path(config.relayer_key_file) if config.relayer_key_file else None
     return GatewayConfig(
         directory=config.data_dir / GATEWAY_FOLDER,
         url=None if config.chain == EMBEDDED else config.chain,
-        relayer_key_file=Path(config.relayer_key_file) if config.relayer_key_file else None,
+        relayer_key_file=named or find_credential(RELAYER_CREDENTIAL),
         more_relayer_key_files=tuple(Path(name) for name in config.more_relayer_key_files),
         batches=BatchTerms(window_s=config.association_window_ms / 1_000, size=config.association_batch),
         contract=Address(parse_contract(config.contract)) if config.contract else None,

@@ -104,7 +104,10 @@ def run_command(
     options = {"host": host, "port": port, "chain": chain, "contract": contract, "log_level": log_level}
     from chain_gateway.service.server import run_service  # noqa: PLC0415 - the chain takes a second to import
 
-    asyncio.run(run_service(load_config(data_dir, options=options), ready_file=ready_file))
+    def read_config() -> ServiceConfig:
+        return load_config(data_dir, options=options)
+
+    asyncio.run(run_service(read_config(), ready_file=ready_file, read_config=read_config))
 
 
 def _callers_file(config: ServiceConfig) -> Path:

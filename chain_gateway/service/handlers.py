@@ -98,9 +98,7 @@ class Handlers:
         self._sessions = Sessions(random)
         self._callers = CallerList(config.resolved_callers_file)
         self._token_digest = None if token is None else hashlib.sha256(token.encode()).digest()
-        now_s = clock.monotonic_s()
-        self._arrivals = HandshakeLimiter(config.rate_per_address, config.rate, now_s)
-        self._calls = HandshakeLimiter(config.rate_per_caller, config.rate, now_s)
+        self.limit_rates(config)
         self._acts_under_way = 0
         self._head: tuple[float, Block] | None = None
         self._asking_for_head = asyncio.Lock()
@@ -116,6 +114,12 @@ class Handlers:
             ("POST", 3, "acts"): self._act,
         }
         self._openapi = json.dumps(openapi_document()).encode()
+
+    def limit_rates(self, config: ServiceConfig) -> None:
+        """From now on these rates hold; everybody begins with a full allowance."""
+        now_s = self._clock.monotonic_s()
+        self._arrivals = HandshakeLimiter(config.rate_per_address, config.rate, now_s)
+        self._calls = HandshakeLimiter(config.rate_per_caller, config.rate, now_s)
 
     def stop(self) -> None:
         """Answer those who wait for a new block, since there will be none."""

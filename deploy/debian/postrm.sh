@@ -7,16 +7,20 @@ fi
 
 # Removing keeps settings, keys and records. Purging deletes them, for good.
 if [ "$1" = purge ]; then
-    if [ -x /usr/bin/deb-systemd-helper ]; then
-        deb-systemd-helper purge @PACKAGE@.service >/dev/null || true
-        deb-systemd-helper unmask @PACKAGE@.service >/dev/null || true
-    fi
-    rm -rf /var/lib/@PACKAGE@ /opt/@PACKAGE@
+    for tier in @TIERS@; do
+        user=vgroup-$tier
+        if [ -x /usr/bin/deb-systemd-helper ]; then
+            deb-systemd-helper purge "$user.service" >/dev/null || true
+            deb-systemd-helper unmask "$user.service" >/dev/null || true
+        fi
+        rm -rf "/var/lib/$user" "/etc/vgroup/credentials/$tier"
+        if command -v deluser >/dev/null && getent passwd "$user" >/dev/null; then
+            deluser --quiet --system "$user" >/dev/null || true
+        fi
+    done
+    rm -rf /opt/@PACKAGE@
     rm -f /etc/vgroup/credentials/@CREDENTIAL@
     for folder in /etc/vgroup/credentials /etc/vgroup; do
         rmdir --ignore-fail-on-non-empty "$folder" 2>/dev/null || true
     done
-    if command -v deluser >/dev/null && getent passwd @PACKAGE@ >/dev/null; then
-        deluser --quiet --system @PACKAGE@ >/dev/null || true
-    fi
 fi

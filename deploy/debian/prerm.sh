@@ -3,7 +3,9 @@ set -e
 
 # Also for an upgrade: the service flushes what it has before its code is replaced; postinst starts it again.
 if [ -d /run/systemd/system ]; then
-    deb-systemd-invoke stop @PACKAGE@.service >/dev/null || true
+    for tier in @TIERS@; do
+        deb-systemd-invoke stop "vgroup-$tier.service" >/dev/null || true
+    done
 fi
 
 py3clean -p @PACKAGE@

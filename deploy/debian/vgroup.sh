@@ -10,7 +10,7 @@ export VGROUP_SLAVE_DIR="${VGROUP_SLAVE_DIR:-/var/lib/vgroup-slave}"
 export VGROUP_SLAVE_CONFIG="${VGROUP_SLAVE_CONFIG:-/etc/vgroup/slave.toml}"
 export VGROUP_MASTER_DIR="${VGROUP_MASTER_DIR:-/var/lib/vgroup-master}"
 export VGROUP_MASTER_CONFIG="${VGROUP_MASTER_CONFIG:-/etc/vgroup/master.toml}"
-# The gateway's user is made by hand, and only where there is a gateway.
+# The master's package brings the gateway and its user; a device's has neither.
 if getent passwd vgroup-gateway >/dev/null; then
     export VGROUP_GATEWAY_DIR="${VGROUP_GATEWAY_DIR:-/var/lib/vgroup-gateway}"
     export VGROUP_GATEWAY_CONFIG="${VGROUP_GATEWAY_CONFIG:-/etc/vgroup/gateway.toml}"

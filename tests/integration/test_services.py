@@ -1,6 +1,7 @@
-"""Master and slave as a service manager runs them: readiness, watchdog, reload, stop, credentials."""
+"""Master, slave and gateway as a service manager runs them: readiness, watchdog, reload, stop, credentials."""
 
 import asyncio
+import json
 import os
 import signal
 import socket
@@ -8,8 +9,10 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import IO
 from urllib.parse import urlsplit
 
+import aiohttp
 import pytest
 
 from group_protocol.pairing import PairingString
@@ -47,10 +50,14 @@ class Manager:
                 self.heard.append(received.decode())
 
     @asynccontextmanager
-    async def service(self, *words: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    async def service(self, *words: str, errors: IO[bytes] | None = None) -> AsyncIterator[asyncio.subprocess.Process]:
         """Run until the end of the block, then stop and expect a good end."""
         process = await asyncio.create_subprocess_exec(
-            *PROGRAM, *words, env=self.environment, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL
+            *(*PROGRAM, *words),
+            env=self.environment,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=errors,
         )
         try:
             yield process
@@ -122,6 +129,52 @@ async def test_slave_says_its_states_and_a_reload_takes_other_sensors(tmp_path: 
             stopped = await manager.until("STATUS=stopped", after=await manager.until("RELOADING=1", after=refused))
             await manager.until("STATUS=streaming", after=await manager.until("READY=1", after=stopped))
             await _until_status_names(tmp_path / "s" / "status.json", "pulse.csv")
+
+
+async def test_gateway_takes_its_token_from_a_credential_reloads_and_stops(tmp_path: Path) -> None:
+    credentials, config, token = tmp_path / "credentials", tmp_path / "gateway.toml", "t" * 43
+    credentials.mkdir()
+    (credentials / "gateway_token").touch(mode=0o440)
+    (credentials / "gateway_token").write_text(f"{token}\n")
+    config.write_text("port = 0\n")
+    manager = Manager(
+        tmp_path,
+        VGROUP_GATEWAY_DIR=str(tmp_path / "g"),
+        VGROUP_GATEWAY_CONFIG=str(config),
+        CREDENTIALS_DIRECTORY=str(credentials),
+    )
+    log, ready_file = tmp_path / "log", tmp_path / "ready.json"
+    with log.open("wb") as errors:
+        async with manager.service(
+            "gateway", "run", "--ready-file", str(ready_file), "--log-level", "INFO", errors=errors
+        ) as process:
+            ready = await manager.until("READY=1")
+            await manager.until("WATCHDOG=1", after=ready)
+            port = json.loads(ready_file.read_text())["port"]
+            assert await _ask_identity(port, token) == 200
+            assert await _ask_identity(port, "another token, of the same length, that is bad") == 400
+
+            config.write_text("port = 0\nrequests_per_s = 900.0\nacts_max = 7\n")
+            process.send_signal(signal.SIGHUP)
+            ready = await manager.until(
+                "READY=1", after=await manager.until("RELOADING=1\nMONOTONIC_USEC=", after=ready)
+            )
+
+            config.write_text("prot = 1\n")
+            process.send_signal(signal.SIGHUP)
+            await manager.until("READY=1", after=await manager.until("RELOADING=1", after=ready))
+            assert await _ask_identity(port, token) == 200
+    assert "reloaded changed=requests_per_s need_restart=acts_max" in log.read_text()
+    assert "code=setting-wrong" in log.read_text()
+
+
+async def _ask_identity(port: int, token: str) -> int:
+    headers = {"Authorization": f"Bearer {token}"}
+    async with (
+        aiohttp.ClientSession(trust_env=False, headers=headers) as http,
+        http.get(f"http://127.0.0.1:{port}/v1/identity") as answer,
+    ):
+        return answer.status
 
 
 async def _until_status_names(path: Path, text: str) -> None:
