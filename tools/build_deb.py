@@ -167,9 +167,7 @@ def settings(tier: str) -> str:
     closed = '# host = "127.0.0.1"\n'
     if closed not in text:
         sys.exit(f"the {tier}'s sample has no host any more")
-    return text.replace(closed, 'host = "*"
-' if tier == "master" else 'host = "0.0.0.0"
-')
+    return text.replace(closed, 'host = "*"\n' if tier == "master" else 'host = "0.0.0.0"\n')
 
 
 def _stage_documents(package: Package, tree: Path, installed: list[Distribution], version: str) -> None:
