@@ -8,7 +8,6 @@ process checks them: slower, and just as well.
 
 import asyncio
 import contextlib
-import fcntl
 import logging
 import os
 import sys
@@ -26,8 +25,6 @@ SIGNATURES_CHECKED_INLINE_MAX: Final = 8
 _ANSWER_TIMEOUT_S: Final = 30.0
 _END_S: Final = 5.0
 _RESTART_S: Final = 1.0
-_PIPE_BYTES: Final = 1 << 20
-_SET_PIPE_SIZE: Final[int | None] = getattr(fcntl, "F_SETPIPE_SZ", None)
 
 _log = logging.getLogger("vgroup.master.signatures")
 
@@ -45,7 +42,6 @@ class _Worker:
         self._answers: deque[asyncio.Future[bytes]] = deque()
         self.waiting_records = 0
         self._reading = asyncio.create_task(self._read_answers(), name="signature checks")
-        _widen(process)
 
     @classmethod
     async def start(cls) -> "_Worker":
@@ -96,18 +92,6 @@ class _Worker:
             for answer in self._answers:
                 if not answer.done():
                     answer.set_exception(ConnectionError("the process that checks signatures has ended"))
-
-
-def _widen(process: asyncio.subprocess.Process) -> None:
-    """Let the next requests wait in the pipe while one is answered.
-
-    Linux gives a pipe 64 KiB, which is one request: the process would sleep after each until the event loop has its
-    turn to write the next, a fifth of the time.
-    """
-    pipe = process.stdin.transport.get_extra_info("pipe") if process.stdin else None
-    if pipe is not None and _SET_PIPE_SIZE is not None:
-        with contextlib.suppress(OSError):  # an unprivileged user's pipes are bounded together
-            fcntl.fcntl(pipe.fileno(), _SET_PIPE_SIZE, _PIPE_BYTES)
 
 
 class SignatureChecks:
