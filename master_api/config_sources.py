@@ -1,6 +1,5 @@
 """Where settings come from: defaults, ``master.toml``, environment, options; later ones win."""
 
-import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
@@ -10,85 +9,14 @@ from group_protocol.limits import ASSOCIATION_BATCH_MAX, PAYLOAD_MAX_BYTES
 from group_protocol.suites import ALLOWED_OFFERS, Suite
 from master_api.config import MasterConfig
 from master_api.hosts import split_hosts
-from system_ports.settings import (
-    Problem,
-    Rule,
-    Source,
-    broken_rules,
-    environment_source,
-    merge,
-    read_source,
-    refuse,
-    unknown_variables,
-)
+from system_ports.settings import Problem, Rule
+from system_ports.settings_place import SettingsPlace
 
-ENVIRONMENT_PREFIX = "VGROUP_MASTER_"
-"""``VGROUP_MASTER_PORT=3001`` sets ``port``, and so on for every setting."""
-DATA_DIR_VARIABLE = "VGROUP_MASTER_DIR"
-CONFIG_VARIABLE = "VGROUP_MASTER_CONFIG"
-"""The settings file; the service unit names ``/etc/vgroup/master.toml``. Unset: ``master.toml`` in the data folder."""
-CONFIG_FILE_NAME = "master.toml"
-_FIXED = frozenset({"data_dir"})
 _MAY_BE_ZERO = frozenset(
     {"port", "contract_block", "association_window_ms", "commit_delay_s", "signature_processes_max"}
     | {"confirmations", "chain_away_max_s", "anchor_minutes", "device_records_per_s"}
 )
 _ADDRESS = re.compile(r"(0x)?[0-9a-fA-F]{40}")
-
-
-def default_data_dir(environment: Mapping[str, str]) -> Path:
-    """``$VGROUP_MASTER_DIR``, else ``vgroup/master`` in the XDG data folder."""
-    if named := environment.get(DATA_DIR_VARIABLE):
-        return Path(named).expanduser()
-    data_home = environment.get("XDG_DATA_HOME") or "~/.local/share"
-    return Path(data_home).expanduser() / "vgroup" / "master"
-
-
-def config_file(data_dir: Path, environment: Mapping[str, str]) -> Path:
-    """``$VGROUP_MASTER_CONFIG``, else ``master.toml`` in the data folder. It need not exist."""
-    if named := environment.get(CONFIG_VARIABLE):
-        return Path(named).expanduser().absolute()
-    return data_dir / CONFIG_FILE_NAME
-
-
-def load_config(
-    data_dir: Path | None = None,
-    environment: Mapping[str, str] | None = None,
-    options: Mapping[str, object] | None = None,
-) -> MasterConfig:
-    """Put the settings together.
-
-    Args:
-        data_dir: From the command line; None for the default.
-        environment: None for the process's own.
-        options: Settings from the command line; a value of None means not given.
-
-    Raises:
-        ConfigurationError: Unknown names, or values of the wrong kind or out of range; it says where each came from.
-    """
-    environment = os.environ if environment is None else environment
-    folder = (data_dir or default_data_dir(environment)).expanduser().absolute()
-    given = {name: value for name, value in (options or {}).items() if value is not None}
-    config, problems = _read(folder, config_file(folder, environment), environment, given)
-    refuse(problems)
-    return config
-
-
-def find_problems(path: Path, environment: Mapping[str, str]) -> list[Problem]:
-    """All that is wrong with this file and with the environment beside it."""
-    _, problems = _read(default_data_dir(environment).absolute(), path, environment, {})
-    others = (DATA_DIR_VARIABLE, CONFIG_VARIABLE)
-    return problems + unknown_variables(MasterConfig, ENVIRONMENT_PREFIX, environment, others)
-
-
-def _read(
-    folder: Path, path: Path, environment: Mapping[str, str], options: Mapping[str, object]
-) -> tuple[MasterConfig, list[Problem]]:
-    file, unreadable = read_source(path)
-    variables = environment_source(MasterConfig, ENVIRONMENT_PREFIX, _FIXED, environment)
-    sources = (file, variables, Source("the options", options))
-    config, origins, wrong = merge(MasterConfig(folder), sources, _FIXED, {})
-    return config, [*unreadable, *wrong, *broken_rules(_rules(config), config, origins)]
 
 
 def _rules(config: MasterConfig) -> Iterator[Rule]:
@@ -122,3 +50,42 @@ def _rules(config: MasterConfig) -> Iterator[Rule]:
     fallbacks_are_good = all(url.startswith(("http://", "https://")) for url in config.chain_fallback_urls)
     yield Rule("chain_fallback_urls", fallbacks_are_good, "URLs that begin with http:// or https://")
     yield Rule("chain", chain_is_good, "embedded, or a URL that begins with http:// or https://")
+
+
+_PLACE = SettingsPlace(
+    tier="master",
+    kind=MasterConfig,
+    defaults=MasterConfig,
+    folder_field="data_dir",
+    base_variable="XDG_DATA_HOME",
+    base_default="~/.local/share",
+    rules=_rules,
+)
+ENVIRONMENT_PREFIX = _PLACE.prefix
+DATA_DIR_VARIABLE = _PLACE.folder_variable
+CONFIG_VARIABLE = _PLACE.file_variable
+CONFIG_FILE_NAME = _PLACE.file_name
+
+
+def default_data_dir(environment: Mapping[str, str]) -> Path:
+    """``$VGROUP_MASTER_DIR``, else ``vgroup/master`` in the XDG data folder."""
+    return _PLACE.default_folder(environment)
+
+
+def config_file(data_dir: Path, environment: Mapping[str, str]) -> Path:
+    """``$VGROUP_MASTER_CONFIG``, else ``master.toml`` in the data folder. It need not exist."""
+    return _PLACE.default_file(data_dir, environment)
+
+
+def load_config(
+    data_dir: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    options: Mapping[str, object] | None = None,
+) -> MasterConfig:
+    """Put the settings together; see :meth:`SettingsPlace.load`. Raises ConfigurationError."""
+    return _PLACE.load(data_dir, environment, options)
+
+
+def find_problems(path: Path, environment: Mapping[str, str]) -> list[Problem]:
+    """All that is wrong with this file and with the environment beside it."""
+    return _PLACE.find_problems(path, environment)

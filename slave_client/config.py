@@ -1,6 +1,5 @@
 """Everything about the slave that its user may choose, and where it comes from."""
 
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,26 +14,8 @@ from slave_client.buffered_record import BufferLimits, DropPolicy
 from slave_client.config_tables import HandlerConfig as HandlerConfig  # noqa: PLC0414 - callers find all settings here
 from slave_client.config_tables import SensorConfig as SensorConfig  # noqa: PLC0414 - as above
 from slave_client.config_tables import name_tables, read_contacts, read_handlers, read_sensors
-from system_ports.settings import (
-    Problem,
-    Rule,
-    Source,
-    broken_rules,
-    environment_source,
-    merge,
-    read_source,
-    refuse,
-    unknown_variables,
-)
-
-ENVIRONMENT_PREFIX: Final = "VGROUP_SLAVE_"
-"""``VGROUP_SLAVE_VIA=data`` sets ``via``, and so on for every simple setting."""
-STATE_DIR_VARIABLE: Final = "VGROUP_SLAVE_DIR"
-CONFIG_VARIABLE: Final = "VGROUP_SLAVE_CONFIG"
-"""The settings file, ``/etc/vgroup/slave.toml`` for the service. Unset: ``slave.toml`` in the state directory."""
-CONFIG_FILE_NAME: Final = "slave.toml"
-_FIXED: Final = frozenset({"state_dir"})
-_TABLES: Final = {"sensors": read_sensors, "handlers": read_handlers, "contacts": read_contacts}
+from system_ports.settings import Problem, Rule
+from system_ports.settings_place import SettingsPlace
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,67 +76,6 @@ class SlaveConfig:
         )
 
 
-def default_state_dir(environment: Mapping[str, str]) -> Path:
-    """``$VGROUP_SLAVE_DIR``, else ``vgroup/slave`` in the XDG state folder."""
-    if named := environment.get(STATE_DIR_VARIABLE):
-        return Path(named).expanduser()
-    return Path(environment.get("XDG_STATE_HOME") or "~/.local/state").expanduser() / "vgroup" / "slave"
-
-
-def load_config(
-    *,
-    state_dir: Path | None,
-    config_file: Path | None,
-    options: Mapping[str, object],
-    environment: Mapping[str, str] | None = None,
-) -> SlaveConfig:
-    """Put the settings together: defaults, then the file, the environment, the options; later ones win.
-
-    Args:
-        state_dir: From the command line; None for the default.
-        config_file: From the command line; None for ``$VGROUP_SLAVE_CONFIG``, else ``slave.toml`` in the state
-            directory, if it is there.
-        options: Settings from the command line; None means not given.
-        environment: None for the process's own.
-
-    Raises:
-        ConfigurationError: The file cannot be read, or settings are unknown, of the wrong kind or out of range.
-    """
-    environment = os.environ if environment is None else environment
-    folder = (state_dir or default_state_dir(environment)).absolute()
-    if config_file is not None and not config_file.exists():
-        raise ConfigurationError(f"there is no {config_file}", remedy="Check --config.", code=ErrorCode.SETTING_WRONG)
-    path = config_file or default_config_file(folder, environment)
-    given = {name: value for name, value in options.items() if value is not None}
-    config, problems = _read(folder, path, environment, given)
-    refuse(problems)
-    return config
-
-
-def default_config_file(state_dir: Path, environment: Mapping[str, str]) -> Path:
-    """``$VGROUP_SLAVE_CONFIG``, else ``slave.toml`` in the state directory. It need not exist."""
-    if named := environment.get(CONFIG_VARIABLE):
-        return Path(named).expanduser().absolute()
-    return state_dir / CONFIG_FILE_NAME
-
-
-def find_problems(path: Path, environment: Mapping[str, str]) -> list[Problem]:
-    """All that is wrong with this file and with the environment beside it."""
-    _, problems = _read(default_state_dir(environment).absolute(), path, environment, {})
-    others = (STATE_DIR_VARIABLE, CONFIG_VARIABLE)
-    return problems + unknown_variables(SlaveConfig, ENVIRONMENT_PREFIX, environment, others)
-
-
-def _read(
-    folder: Path, path: Path, environment: Mapping[str, str], options: Mapping[str, object]
-) -> tuple[SlaveConfig, list[Problem]]:
-    file, unreadable = read_source(path)
-    variables = environment_source(SlaveConfig, ENVIRONMENT_PREFIX, {*_FIXED, *_TABLES}, environment)
-    sources = (name_tables(file), variables, Source("the options", options))
-    config, origins, wrong = merge(SlaveConfig(folder), sources, _FIXED, _TABLES)
-    return config, [*unreadable, *wrong, *broken_rules(_rules(config), config, origins)]
-
-
 def _rules(config: SlaveConfig) -> Iterator[Rule]:
     yield Rule("via", config.via in ("stream", "data"), "stream or data")
     yield Rule("suites", config.suites in ALLOWED_OFFERS, 'one of ["H1", "E1"], ["H1"], ["E1"], ["R1"]')
@@ -174,3 +94,49 @@ def _rules(config: SlaveConfig) -> Iterator[Rule]:
         ("status_s", 0.1, 3_600),
     ):
         yield Rule(name, least <= getattr(config, name) <= most, f"from {least} to {most}")
+
+
+_PLACE: Final = SettingsPlace(
+    tier="slave",
+    kind=SlaveConfig,
+    defaults=SlaveConfig,
+    folder_field="state_dir",
+    base_variable="XDG_STATE_HOME",
+    base_default="~/.local/state",
+    rules=_rules,
+    converters={"sensors": read_sensors, "handlers": read_handlers, "contacts": read_contacts},
+    prepare=name_tables,
+)
+
+
+def default_state_dir(environment: Mapping[str, str]) -> Path:
+    """``$VGROUP_SLAVE_DIR``, else ``vgroup/slave`` in the XDG state folder."""
+    return _PLACE.default_folder(environment)
+
+
+def default_config_file(state_dir: Path, environment: Mapping[str, str]) -> Path:
+    """``$VGROUP_SLAVE_CONFIG``, else ``slave.toml`` in the state directory. It need not exist."""
+    return _PLACE.default_file(state_dir, environment)
+
+
+def load_config(
+    *,
+    state_dir: Path | None,
+    config_file: Path | None,
+    options: Mapping[str, object],
+    environment: Mapping[str, str] | None = None,
+) -> SlaveConfig:
+    """Put the settings together; see :meth:`SettingsPlace.load`.
+
+    Raises:
+        ConfigurationError: The file that was named is not there, or settings are unknown, of the wrong kind or out of
+            range.
+    """
+    if config_file is not None and not config_file.exists():
+        raise ConfigurationError(f"there is no {config_file}", remedy="Check --config.", code=ErrorCode.SETTING_WRONG)
+    return _PLACE.load(state_dir, environment, options, config_file)
+
+
+def find_problems(path: Path, environment: Mapping[str, str]) -> list[Problem]:
+    """All that is wrong with this file and with the environment beside it."""
+    return _PLACE.find_problems(path, environment)
