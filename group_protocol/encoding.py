@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterable
 from typing import Final, NoReturn
 
-from group_protocol.errors import DecodingError
+from group_protocol.errors import DecodingError, UnknownExtensionError
 from group_protocol.limits import JSON_INTEGER_MAX
 
 _U16: Final = struct.Struct(">H")
@@ -192,17 +192,32 @@ class Reader:
         """Eight bytes, big-endian."""
         return int.from_bytes(self.take(8), "big")
 
-    def extensions(self) -> None:
-        """Read extensions to the end (§3.4): types rise strictly; unknown critical ones are refused, others skipped."""
+    def extensions(self, known: frozenset[int] = frozenset()) -> dict[int, bytes]:
+        """Read extensions to the end (§3.4): types rise strictly; unknown critical ones are refused, others skipped.
+
+        Args:
+            known: Types whose values are answered.
+
+        Raises:
+            UnknownExtensionError: A critical one that is not known; all others are well-formed.
+            DecodingError: They are not.
+        """
         last_type = -1
+        values: dict[int, bytes] = {}
+        refused: int | None = None
         while self.remaining_bytes:
             extension_type = self.u16()
             if extension_type <= last_type:
                 raise DecodingError("extension types do not rise")
-            if extension_type >= _CRITICAL_EXTENSION:
-                raise DecodingError(f"critical extension {extension_type:#06x} is unknown")
             last_type = extension_type
-            self.take(self.u16())
+            value = self.take(self.u16())
+            if extension_type in known:
+                values[extension_type] = value
+            elif extension_type >= _CRITICAL_EXTENSION and refused is None:
+                refused = extension_type
+        if refused is not None:
+            raise UnknownExtensionError(refused)
+        return values
 
     def end(self) -> None:
         """Nothing may be left."""

@@ -69,6 +69,8 @@ class ErrorCode(StrEnum):
     PAIRED_ELSEWHERE = "paired-elsewhere"
     NOT_A_MEMBER = "not-a-member"
     DEVICE_REVOKED = "device-revoked"
+    DEVICE_BANNED = "device-banned"
+    INVITATION_EXPIRED = "invitation-expired"
     IDENTITY_IN_USE = "identity-in-use"
     REQUEST_EXPIRED = "request-expired"
     PROOF_REFUSED = "proof-refused"

@@ -65,6 +65,20 @@ class DecodingError(RemoteProtocolError):
     """The bytes are not a message of this protocol: length, alphabet, field set, range."""
 
 
+class UnknownExtensionError(DecodingError):
+    """The peer asks for something that this version does not know, and says that it must not be passed over (§3.4).
+
+    Attributes:
+        extension_type: 0x8000 to 0xffff.
+    """
+
+    default_code = ErrorCode.VERSIONS_DIFFER
+
+    def __init__(self, extension_type: int, *, remedy: str = "") -> None:
+        super().__init__(f"critical extension {extension_type:#06x} is unknown", remedy=remedy)
+        self.extension_type = extension_type
+
+
 class UnexpectedMessageError(RemoteProtocolError):
     """A well-formed message that the state machine does not allow now."""
 
@@ -89,6 +103,10 @@ class PairingError(RemoteProtocolError):
 
 class ReplayError(RemoteProtocolError):
     """A sealed unit's seq was used before, or lies outside the window."""
+
+
+class LateInvitationError(PairingError):
+    """The code expired, and whoever brings it proved that it has it: the one thing that a code's holder is told of."""
 
 
 class BusyError(RemoteProtocolError):

@@ -1,12 +1,20 @@
 """The inner plaintexts of M3–M6, in fixed layouts (``docs/protocol.md`` §3.4, §7)."""
 
 import struct
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Final, Self, TypeVar
 
 from group_protocol.encoding import Reader, u8, u16, u64
-from group_protocol.errors import DecodingError, Reason
+from group_protocol.errors import DecodingError, Reason, UnknownExtensionError
+from group_protocol.extensions import (
+    SOFTWARE,
+    STANDING,
+    Standing,
+    encode_extensions,
+    parse_software,
+    parse_standing,
+)
 from group_protocol.identifiers import (
     ADDRESS_BYTES,
     GROUP_ID_BYTES,
@@ -56,16 +64,23 @@ class PairingProof:
 
 @dataclass(frozen=True, slots=True)
 class IdentityProof:
-    """Plaintext of M3. ``public_key`` has 65 bytes; ``pairing`` is None for a device that is enrolled."""
+    """Plaintext of M3. ``public_key`` has 65 bytes; ``pairing`` is None for a device that is enrolled.
+
+    Attributes:
+        software: The program's version, for people; empty if it does not say.
+        unsupported: The type of a critical extension that we do not know; None: there is none. Only when decoded.
+    """
 
     public_key: bytes
     signature: Signature
     pairing: PairingProof | None
+    software: str = ""
+    unsupported: int | None = None
 
     def encode(self) -> bytes:
-        """130 bytes, or 170 with a pairing proof."""
+        """130 bytes, or 170 with a pairing proof; then the extensions."""
         proof = b"" if self.pairing is None else self.pairing.code_id + self.pairing.proof
-        return self.public_key + self.signature + u8(len(proof)) + proof
+        return self.public_key + self.signature + u8(len(proof)) + proof + encode_extensions(self.software)
 
     @classmethod
     def decode(cls, raw: bytes) -> Self:
@@ -78,8 +93,12 @@ class IdentityProof:
             if length_bytes != CODE_ID_BYTES + PROOF_BYTES:
                 raise DecodingError("pairing proof has the wrong length")
             pairing = PairingProof(reader.take(CODE_ID_BYTES), reader.take(PROOF_BYTES))
-        reader.extensions()
-        return cls(public_key, signature, pairing)
+        try:
+            software = parse_software(reader.extensions(frozenset({SOFTWARE})).get(SOFTWARE))
+        except UnknownExtensionError as exc:
+            # Who asks has to be proven before it may hear that we do not know this.
+            return cls(public_key, signature, pairing, unsupported=exc.extension_type)
+        return cls(public_key, signature, pairing, software)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +144,8 @@ class Ticket:
     Attributes:
         deadline_unix_s: Latest deadline the master suggests for what the slave signs for the contract.
         last_seq: Highest record seq of this device that the master has stored; 0 if none.
+        software: The master's version, for people; empty if it does not say.
+        standing: Unless GOOD, the ticket admits nobody: its token is 64 zero bytes, and no session follows.
     """
 
     gid: GroupId
@@ -139,9 +160,11 @@ class Ticket:
     deadline_unix_s: int
     last_seq: int
     terms: SessionTerms
+    software: str = ""
+    standing: Standing = Standing.GOOD
 
     def encode(self) -> bytes:
-        """202 bytes."""
+        """202 bytes, then the extensions."""
         return b"".join(
             (
                 self.gid,
@@ -156,6 +179,7 @@ class Ticket:
                 u64(self.deadline_unix_s),
                 u64(self.last_seq),
                 self.terms.encode(),
+                encode_extensions(self.software, self.standing),
             )
         )
 
@@ -177,8 +201,10 @@ class Ticket:
             last_seq=reader.u64(),
             terms=SessionTerms.read(reader),
         )
-        reader.extensions()
-        return ticket
+        found = reader.extensions(frozenset({SOFTWARE, STANDING}))
+        return replace(
+            ticket, software=parse_software(found.get(SOFTWARE)), standing=parse_standing(found.get(STANDING))
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,8 @@ OPERATIONS: Mapping[str, Callable[..., Awaitable[JsonObject]]] = {
     "device.invite_many": Operations.invite_devices,
     "device.list": Operations.list_devices,
     "device.revoke": Operations.revoke_device,
+    "device.ban": Operations.ban_device,
+    "device.unban": Operations.lift_ban,
     "records.verify": Operations.verify_records,
     "records.anchor": Operations.anchor_records,
     "records.anchors": Operations.list_anchors,

@@ -49,6 +49,8 @@ class AuditKind(StrEnum):
     DEVICE_ENROLLED = "device.enrolled"
     DEVICE_ASSOCIATED = "device.associated"
     DEVICE_ROTATED = "device.rotated"
+    DEVICE_BANNED = "device.banned"
+    BAN_LIFTED = "device.ban_lifted"
     DEVICE_REVOKED = "device.revoked"
     REVOCATION_SETTLED = "revocation.settled"
     ASSOCIATION_UNDONE = "association.undone"

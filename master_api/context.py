@@ -6,6 +6,7 @@ from group_protocol.crypto.keys import PrivateKey
 from group_protocol.identifiers import Address
 from group_protocol.ports import Clock, GroupRegistry, Random
 from master_api.audit import AuditLog
+from master_api.bans import Bans
 from master_api.chain_watch import ChainWatch
 from master_api.config import MasterConfig
 from master_api.current_group import CurrentGroup
@@ -40,6 +41,7 @@ class MasterContext:
     calls: RegistryCalls
     half_open: HalfOpenSessions
     live: LiveSessions
+    bans: Bans
     next_master: Address | None = None
     """The address of the key that is on its way in, while `vgroup master rotate-key` works."""
 
@@ -49,6 +51,7 @@ def build_context(
 ) -> MasterContext:
     """Put a master together around its outward ports. Nothing is started."""
     audit, group = AuditLog(key, clock), CurrentGroup(registry)
+    live = LiveSessions(config.sessions_max)
     watch = ChainWatch(registry, store, audit, clock, config.chain_away, config.chain_away_max_s)
     return MasterContext(
         config=config,
@@ -74,5 +77,6 @@ def build_context(
         waiting=WaitingActs(store, audit, clock),
         calls=RegistryCalls(config.association_wait_s),
         half_open=HalfOpenSessions(config.half_open_max, config.half_open_per_address_max),
-        live=LiveSessions(config.sessions_max),
+        live=live,
+        bans=Bans(store, audit, clock, live),
     )

@@ -49,10 +49,20 @@ async def diagnose_master(config: MasterConfig) -> list[Finding]:
         stopped = note("master", "not running, so its chain was not looked at", start, ErrorCode.SERVICE_STOPPED)
         return [*findings, stopped, _look_at_port(config)]
     findings.append(good("master", f"{status['master']} runs, {status['sessions']} devices connected"))
+    findings.append(await _look_at_versions(config, status))
     findings.append(await asyncio.to_thread(_look_whether_reachable, config))
     findings += [_look_at_part(part, state) for part, state in status["health"].items()]
     findings += [*_look_at_chain(status), *_look_at_members(status)]
     return findings
+
+
+async def _look_at_versions(config: MasterConfig, status: Mapping[str, Any]) -> Finding:
+    """The master's, and those that devices told last."""
+    listing = await ask_master(config.admin_socket, "device.list", {}) or {}
+    devices: Any = listing.get("devices", [])
+    told = sorted({str(device["software"]) for device in devices if device["software"]})
+    theirs = f"devices told {', '.join(told)}" if told else "no device has told its own"
+    return good("version", f"{status['software'] or 'unknown'}; {theirs}")
 
 
 def _look_at_port(config: MasterConfig) -> Finding:

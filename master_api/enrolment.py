@@ -6,9 +6,18 @@ import logging
 from sqlalchemy import Connection
 
 from group_protocol.crypto.kdf import sha256
-from group_protocol.errors import Reason, RemoteProtocolError, UnexpectedMessageError, VerificationError
+from group_protocol.errors import (
+    LateInvitationError,
+    Reason,
+    RemoteProtocolError,
+    UnexpectedMessageError,
+    UnknownExtensionError,
+    VerificationError,
+)
+from group_protocol.extensions import Standing
 from group_protocol.handshake import CookieJar, Identity, MasterHandshake, MasterPolicy
 from group_protocol.handshake.master import MasterState
+from group_protocol.identifiers import derive_object_id
 from group_protocol.membership import ObjectState, ObjectView
 from group_protocol.messages import CookieChallenge, KeysSessionAnswer, KeysSessionRequest, SealedAnswer, SealedRequest
 from group_protocol.tickets import MembershipState, Ticket
@@ -20,8 +29,11 @@ from master_api.pairing import pair_device, require_invited
 from master_api.sessions import DeviceRecords, HalfOpen, LiveSession
 from master_api.store.devices import DeviceRow, fetch_device, fetch_device_by_address, fetch_keys_of, set_last_seen
 from master_api.store.records import fetch_device_state
+from master_api.store.standings import note_software
+from master_api.turning_away import turn_away
 from system_ports.handshake_turns import HandshakeTurns
 from system_ports.rate_limits import HandshakeLimiter, Rate, RecentCalls
+from system_ports.software import software_version
 
 _COOKIE_KEY_BYTES = 32
 _ADMISSIONS_AT_ONCE = 16
@@ -117,10 +129,24 @@ class Enrolment:
     async def _admit(self, half_open: HalfOpen, identity: Identity) -> SealedAnswer:
         try:
             group = self._context.group.require()
-            device = await self._recognise(group, half_open.handshake, identity)
+            try:
+                device = await self._recognise(group, half_open.handshake, identity)
+            except LateInvitationError:
+                oid = derive_object_id(identity.address)
+                return turn_away(self._context, half_open.handshake, identity, oid, Standing.EXPIRED)
+            standing = self._standing(device, identity)
+            if standing is not Standing.GOOD:
+                return turn_away(self._context, half_open.handshake, identity, device.oid, standing)
             return await self._open_session(group, device, half_open, identity)
         finally:
             self._context.half_open.remove(half_open.handshake.sid)
+
+    def _standing(self, device: DeviceRow, identity: Identity) -> Standing:
+        """What keeps a known device out, beside the contract: who is revoked there hears that."""
+        if identity.unsupported is not None:
+            return Standing.UNSUPPORTED
+        is_banned = device.oid in self._context.bans.banned and device.state is not MembershipState.REVOKED
+        return Standing.BANNED if is_banned else Standing.GOOD
 
     async def _recognise(self, group: FormedGroup, handshake: MasterHandshake, identity: Identity) -> DeviceRow:
         """The enrolled device of this key, or the one that its pairing proof enrols now."""
@@ -140,6 +166,8 @@ class Enrolment:
         device = await self._context.store.read(find_or_turn_away)
         if device is not None:
             return device
+        if identity.unsupported is not None:
+            raise UnknownExtensionError(identity.unsupported)
         paired = await self._context.store.write(find_or_pair)
         if isinstance(paired, RemoteProtocolError):
             raise paired
@@ -159,7 +187,11 @@ class Enrolment:
             # Before the state is read, so that nothing of the older session can be written behind it.
             context.live.end(older, Reason.REPLACED)
         # Read again: the operator may have revoked it since.
-        records, device = await context.store.write(lambda connection: self._begin_records(connection, device))
+        records, device = await context.store.write(
+            lambda connection: self._begin_records(connection, device, identity.software)
+        )
+        if self._standing(device, identity) is Standing.BANNED:  # since a moment ago
+            return turn_away(context, half_open.handshake, identity, device.oid, Standing.BANNED)
         state = self._membership_state(group, device, view)
         ticket = self._make_ticket(group, device, state, deadline_unix_s, records.committed.last_seq)
         session, m4 = half_open.handshake.admit(ticket)
@@ -179,8 +211,11 @@ class Enrolment:
         _log.info("session opened", extra={"fields": {"oid": device.oid.hex(), "state": ticket.state.name}})
         return m4
 
-    def _begin_records(self, connection: Connection, device: DeviceRow) -> tuple[DeviceRecords, DeviceRow]:
+    def _begin_records(
+        self, connection: Connection, device: DeviceRow, software: str
+    ) -> tuple[DeviceRecords, DeviceRow]:
         set_last_seen(connection, device.oid, self._context.clock.now_unix_s())
+        note_software(connection, device.oid, software)
         self._context.audit.append(connection, AuditKind.SESSION_OPENED, {"oid": device.oid.hex()})
         state = fetch_device_state(connection, device.oid)
         records = DeviceRecords(fetch_keys_of(connection, device.oid), committed=state, judged=state)
@@ -202,6 +237,7 @@ class Enrolment:
             deadline_unix_s=deadline_unix_s,
             last_seq=last_seq,
             terms=self._context.config.terms,
+            software=software_version(),
         )
 
     def _membership_state(self, group: FormedGroup, device: DeviceRow, view: ObjectView | None) -> MembershipState:

@@ -16,6 +16,7 @@ from group_protocol.errors import Reason, RefusedError, RegistryInconsistent, Re
 from group_protocol.identifiers import HASH_BYTES, GroupId, derive_object_id
 from group_protocol.membership import ChainPosition, ObjectState
 from group_protocol.ports import CreateGroupRequest, RegistryIdentity, RevocationRequest
+from group_protocol.tickets import MembershipState
 from group_protocol.typed_data import TypedDataDomain, derive_group_id
 from master_api.audit import AuditHead, AuditKind, Detail
 from master_api.descriptions import (
@@ -31,10 +32,13 @@ from master_api.invitation_names import INVITATIONS_MAX, numbered_names
 from master_api.pairing import invite_all
 from master_api.record_operations import RecordOperations
 from master_api.service import MasterService
+from master_api.standings import DeviceStanding, describe_standing, stand
 from master_api.store.devices import DeviceRow, fetch_devices
 from master_api.store.groups import GroupRow, insert_group
 from master_api.store.invitations import InvitationState, fetch_invitations
 from master_api.store.records import count_records
+from master_api.store.standings import fetch_software
+from system_ports.software import software_version
 
 GROUP_NAME_MAX_CHARACTERS = 64
 GROUP_WAIT_S = 15.0
@@ -157,12 +161,15 @@ class Operations(RecordOperations):
         devices = await context.store.read(fetch_devices)
         counts = await context.store.read(count_records)
         invitations = await context.store.read(fetch_invitations)
+        software = await context.store.read(fetch_software)
         now_unix_s = context.steady.now_unix_s()
         return {
             "devices": [
                 describe_device(
                     device, counts.get(device.oid, 0), has_session=context.live.of_device(device.oid) is not None
                 )
+                | describe_standing(device, is_banned=device.oid in context.bans.banned)
+                | {"software": software.get(device.oid)}
                 for device in devices
             ],
             "invitations": [
@@ -206,6 +213,30 @@ class Operations(RecordOperations):
             "chain": chain,
         }
 
+    async def ban_device(self, device: str) -> JsonObject:
+        """Shut a device out until the ban is lifted, by its whole oid or its name. The contract hears nothing of it.
+
+        Raises:
+            RefusedError: There is no such device or more than one, or it is revoked already.
+        """
+        found = _select(await self._context.store.read(fetch_devices), device)
+        if found.state is MembershipState.REVOKED:
+            raise RefusedError(Reason.OBJECT_REVOKED, f"{found.name} is evicted, which is more than a ban")
+        await self._context.bans.ban(found.oid)
+        return {"oid": found.oid.hex(), "name": found.name, "standing": DeviceStanding.BANNED.value}
+
+    async def lift_ban(self, device: str) -> JsonObject:
+        """Let a banned device in again; it goes on by itself.
+
+        Raises:
+            RefusedError: There is no such device or more than one, or it is not banned.
+        """
+        found = _select(await self._context.store.read(fetch_devices), device)
+        if not await self._context.bans.lift(found.oid):
+            raise RefusedError(Reason.BAD_RANGE, f"{found.name} is not banned", remedy="See: vgroup device list")
+        standing = stand(found, is_banned=False)
+        return {"oid": found.oid.hex(), "name": found.name, "standing": standing.value}
+
     async def _require_revocable(self, device: DeviceRow) -> None:
         """Who is no member is refused by the contract, and nothing changes here; unless it may become one yet."""
         context = self._context
@@ -234,6 +265,7 @@ class Operations(RecordOperations):
         context = self._context
         return {
             "master": f"0x{context.key.address.hex()}",
+            "software": software_version(),
             "health": health.parts,
             "chain": context.config.gateway or context.config.chain,
             "newest_block_unix_s": await self._newest_block_unix_s(),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from group_protocol.errors import PairingError
+from group_protocol.errors import LateInvitationError, PairingError
 from group_protocol.handshake import Identity, MasterHandshake
 from group_protocol.identifiers import ObjectId, derive_object_id
 from group_protocol.limits import PAIRING_CODE_BYTES
@@ -87,7 +87,7 @@ def require_invited(connection: Connection, identity: Identity) -> None:
         raise PairingError("the pairing code is unknown")
 
 
-def pair_device(
+def pair_device(  # noqa: PLR0911 - one for each way to be turned away
     connection: Connection, context: MasterContext, group: FormedGroup, handshake: MasterHandshake, identity: Identity
 ) -> DeviceRow | PairingError:
     """Check the pairing proof of a device that is not enrolled, and enrol it.
@@ -105,6 +105,8 @@ def pair_device(
     if invitation is None:
         return PairingError("the pairing code is unknown")
     state = invitation.state(now_unix_s)
+    if state is InvitationState.EXPIRED:
+        return _judge_late_proof(context, invitation, handshake)
     if state is not InvitationState.OPEN:
         return PairingError(f"the pairing code is {state}")
     try:
@@ -124,6 +126,15 @@ def pair_device(
     context.audit.append(connection, AuditKind.INVITATION_USED, {"code_id": invitation.code_id.hex(), "oid": oid.hex()})
     context.audit.append(connection, AuditKind.DEVICE_ENROLLED, enrolled)
     return device
+
+
+def _judge_late_proof(context: MasterContext, invitation: InvitationRow, handshake: MasterHandshake) -> PairingError:
+    """Only who has the code may know that it came too late. A wrong proof harms an expired code no more."""
+    try:
+        handshake.verify_pairing(open_code(context.key, invitation.code_id, invitation.sealed_code))
+    except PairingError as exc:
+        return exc
+    return LateInvitationError("the pairing code is expired")
 
 
 def _count_wrong_proof(

@@ -69,6 +69,7 @@ class MasterService:
         """
         await self.context.post.open()
         await self.context.waiting.load()
+        await self.context.bans.load()
         await self.context.watch.load()
         await self.context.watch.check()
         await self._adopt_stored_group()

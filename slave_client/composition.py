@@ -41,6 +41,7 @@ from slave_client.sending import refuse_oneself
 from slave_client.sensors.catalogue import make_sensor
 from slave_client.sensors.ports import Sensor
 from slave_client.service import SlaveService
+from slave_client.standings import STANDING_REMEDIES, DeviceStanding
 from slave_client.state_directory import StateDirectory
 from slave_client.status import STATUS_FILE, describe_device
 from slave_client.succession import find_successor
@@ -139,7 +140,7 @@ async def run(
     with StateDirectory(config.state_dir) as directory:
         device = await asyncio.to_thread(_load_device, KeyStore(directory, find_sealer(random)))
         if device.state.step is JoinStep.REVOKED:
-            raise DeviceRevokedError("this device is revoked", remedy="Pair it as a new one with a fresh --state-dir.")
+            raise DeviceRevokedError("this device is evicted", remedy=STANDING_REMEDIES[DeviceStanding.EVICTED] or "")
 
         def say_state(line: str) -> None:
             notifier.status(line)
@@ -262,6 +263,9 @@ def _take_pairing(store: KeyStore, pairing: PairingString, random: Random) -> _D
     A string of another master may be that of our master's next key: where it leads is kept once that has proved itself.
     """
     state = store.load_state()
+    if state is not None and state.step is JoinStep.REVOKED:
+        store.set_aside()
+        state = None
     keys = store.load_keys()
     if keys is None:
         if state is not None:
@@ -270,10 +274,10 @@ def _take_pairing(store: KeyStore, pairing: PairingString, random: Random) -> _D
     if state is None:
         state = DeviceState(JoinStep.PAIRED, pairing.master, pairing.host, pairing.port, pairing.code)
     else:
-        code = pairing.code if state.step is JoinStep.PAIRED else None
+        # A master that knows the device passes over the code. One that was put back from a backup pairs it anew.
         has_moved = (state.host, state.port) != (pairing.host, pairing.port)
         last_place = None if has_moved else state.last_place
-        state = replace(state, host=pairing.host, port=pairing.port, code=code, last_place=last_place)
+        state = replace(state, host=pairing.host, port=pairing.port, code=pairing.code, last_place=last_place)
     if state.master == pairing.master:
         store.store_state(state)
     return _Device(store, keys, state)
@@ -284,6 +288,8 @@ def _finder(config: SlaveConfig, random: Random, report: Report) -> MasterFinder
 
 
 def _load_device(store: KeyStore) -> _Device:
+    """The device as it lies on the disk; its keys are sealed from then on if there is a secret for it."""
+    store.seal_keys()
     state, keys = store.load_state(), store.load_keys()
     if state is None or keys is None:
         raise ConfigurationError(

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from group_protocol.extensions import Standing
 from group_protocol.identifiers import (
     Address,
     GroupId,
@@ -57,6 +58,8 @@ class DeviceState:
         code: 16 bytes, the pairing code, until the master has enrolled the device.
         enrolment: There from ENROLLED on.
         last_place: Where the master proved itself last, if that is not ``host`` and ``port``.
+        standing: Why the master did not let the device in when it last asked; GOOD if it did.
+        master_software: The version that the master told last.
     """
 
     step: JoinStep
@@ -66,6 +69,8 @@ class DeviceState:
     code: bytes | None = field(default=None, repr=False)
     enrolment: Enrolment | None = None
     last_place: Place | None = None
+    standing: Standing = Standing.GOOD
+    master_software: str = ""
 
     @property
     def gid(self) -> GroupId | None:
@@ -75,7 +80,7 @@ class DeviceState:
     def enrolled(self, enrolment: Enrolment) -> "DeviceState":
         """After M4: the code has done its work. A later M4 does not undo an association."""
         step = JoinStep.ENROLLED if self.step is JoinStep.PAIRED else self.step
-        return replace(self, step=step, code=None, enrolment=enrolment)
+        return replace(self, step=step, code=None, enrolment=enrolment, standing=Standing.GOOD)
 
     def associated(self) -> "DeviceState":
         """The contract has it."""
@@ -100,6 +105,10 @@ class DeviceState:
         }
         if self.last_place:
             fields |= {"last_host": self.last_place.host, "last_port": self.last_place.port}
+        if self.standing is not Standing.GOOD:
+            fields["standing"] = self.standing.name.lower()
+        if self.master_software:
+            fields["master_software"] = self.master_software
         if self.enrolment:
             place = self.enrolment
             fields |= {
@@ -126,6 +135,8 @@ class DeviceState:
             None if code is None else _hex(fields, "code"),
             _enrolment(fields) if "gid" in fields else None,
             Place(_text(fields, "last_host"), _integer(fields, "last_port")) if "last_host" in fields else None,
+            Standing[_text(fields, "standing").upper()] if "standing" in fields else Standing.GOOD,
+            _text(fields, "master_software") if "master_software" in fields else "",
         )
         if (state.code is not None and len(state.code) != PAIRING_CODE_BYTES) or (
             (state.enrolment is None) is not (state.step is JoinStep.PAIRED)

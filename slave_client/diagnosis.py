@@ -14,11 +14,12 @@ from group_protocol.error_codes import ErrorCode, find_code
 from group_protocol.errors import VirtualGroupError
 from group_protocol.ports import Random
 from slave_client.config import SlaveConfig
-from slave_client.device_state import DeviceState, JoinStep
+from slave_client.device_state import DeviceState
 from slave_client.finding.diagnosis import look_at_master
 from slave_client.inspection import read_device_status
 from slave_client.keystore import KeyStore
 from slave_client.processor import preferred_aeads
+from slave_client.standings import STANDING_CODES, STANDING_REMEDIES, DeviceStanding, stand
 from slave_client.state_directory import StateDirectory
 from system_ports.findings import (
     Finding,
@@ -30,6 +31,7 @@ from system_ports.findings import (
     note,
 )
 from system_ports.randomness import SystemRandom
+from system_ports.software import software_version
 
 _FULL = 0.8
 _ACK_OLD_S = 300.0
@@ -47,7 +49,7 @@ async def diagnose_slave(config: SlaveConfig, random: Random | None = None) -> l
         return [*findings, bad("device", f"not paired in {config.state_dir}", remedy, ErrorCode.NOT_PAIRED)]
     findings += [look_at_disk(config.state_dir), look_at_permissions(config.state_dir), _look_at_processor()]
     findings += await look_at_master(device, config, random or SystemRandom())
-    findings += [_look_at_membership(device), *_look_at_daemon(config)]
+    findings += [_look_at_versions(device), _look_at_membership(device), *_look_at_daemon(config)]
     return findings
 
 
@@ -66,17 +68,16 @@ def _look_at_processor() -> Finding:
 
 
 def _look_at_membership(device: DeviceState) -> Finding:
-    if device.step is JoinStep.ASSOCIATED:
+    standing = stand(device)
+    if standing is DeviceStanding.MEMBER:
         return good("membership", "associated through the contract, as the master last said")
-    if device.step is JoinStep.REVOKED:
-        return bad(
-            "membership",
-            "revoked, for good",
-            "Pair it as a new device, with a fresh --state-dir.",
-            ErrorCode.DEVICE_REVOKED,
-        )
-    remedy = "Run vgroup slave run: it goes on by itself."
-    return bad("membership", f"the join is not finished: {device.step.value}", remedy, ErrorCode.NOT_A_MEMBER)
+    text = f"the join is not finished: {device.step}" if standing is DeviceStanding.JOINING else standing.value
+    return bad("membership", text, STANDING_REMEDIES[standing] or "", STANDING_CODES[standing])
+
+
+def _look_at_versions(device: DeviceState) -> Finding:
+    own, masters = software_version() or "unknown", device.master_software or "not known yet"
+    return good("version", f"{own}; the master's, as it last said: {masters}")
 
 
 def _look_at_daemon(config: SlaveConfig) -> Sequence[Finding]:

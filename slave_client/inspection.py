@@ -38,8 +38,11 @@ def status_lines(fields: dict[str, object]) -> list[str]:
         return [*lines, "Next: vgroup slave join STRING"]
     lines += [
         f"device     {fields['object_id'] or '-'}  (shown as {fields['display_id'] or '-'}, {fields['join_step']})",
+        f"standing   {fields['standing']}",
+        *([f"           {fields['standing_remedy']}"] if fields["standing_remedy"] else []),
         f"group      {fields['group'] or '-'}",
         f"master     {fields['master']} at {fields['endpoint']}{_reached(fields)}",
+        f"version    {fields['software'] or '-'}; the master's {fields['master_software'] or 'is not known'}",
     ]
     buffer, ack, error = fields.get("buffer"), fields.get("last_ack"), fields.get("last_error")
     if isinstance(buffer, dict):

@@ -16,7 +16,8 @@ from dataclasses import dataclass, replace
 from group_protocol.channels import SlaveSession
 from group_protocol.crypto.aead import Aead
 from group_protocol.crypto.keys import PrivateKey
-from group_protocol.errors import Reason, RefusedError, RegistryUnavailable, UnknownMasterError
+from group_protocol.errors import Reason, RefusedError, RegistryUnavailable, UnknownExtensionError, UnknownMasterError
+from group_protocol.extensions import TurnedAwayError
 from group_protocol.handshake.slave import SlaveHandshake
 from group_protocol.identifiers import Address
 from group_protocol.messages import CookieChallenge, SealedAnswer, parse_keys_session_answer
@@ -30,6 +31,7 @@ from slave_client.finding.places import Place, Way
 from slave_client.keystore import DeviceKeys, KeyStore
 from slave_client.succession import find_successor
 from slave_client.transport import Transport
+from system_ports.software import software_version
 
 _POLL_S = 1.0
 """Between two questions while the receipt is pending; the master itself waits up to 20 s. Each pause is..."""
@@ -38,6 +40,11 @@ _POLL_GROWTH = 1.2
 _LONGEST_POLL_S = 10.0
 """...up to this."""
 _NOT_ADMITTED = "Look on the master whether it knows the device: vgroup device list."
+_UPGRADE = "The master is newer and asks for it: upgrade this device (docs/operations.md, Upgrade)."
+_UNKNOWN_HERE = (
+    "It may have been put back from a backup that is older than this device: vgroup device invite NAME there, and "
+    "vgroup slave join STRING here. The device keeps its id and its readings."
+)
 _PENDING_LINE = "the contract's receipt is pending"
 
 
@@ -109,6 +116,7 @@ class Joining:
 
         Raises:
             NotAdmittedError: The master admits none of our keys.
+            TurnedAwayError: It knows us, and says why it does not let us in.
             MasterRefusalError: A refusal from somebody who had not proved to be the master.
             DeviceRevokedError: It says that we are revoked.
             UnknownMasterError: Somebody answered who is not the master, nor its successor.
@@ -202,6 +210,7 @@ class Joining:
             aeads=self._offer.aeads,
             pairing_code=self.state.code,
             random=self._random,
+            software=software_version(),
         )
         answer = parse_keys_session_answer(await transport.post("/keysSession", handshake.start().to_body()))
         following = handshake.receive_keys_session(answer)
@@ -211,8 +220,16 @@ class Joining:
         try:
             body = await transport.post_twice("/getTicket", following.to_body())
         except MasterRefusalError as exc:
-            raise NotAdmittedError("the master does not admit this device", remedy=_NOT_ADMITTED) from exc
-        ticket = handshake.receive_ticket(SealedAnswer.from_body(body))
+            if self.state.step is JoinStep.PAIRED:
+                raise NotAdmittedError("the master does not admit this device", remedy=_NOT_ADMITTED) from exc
+            raise NotAdmittedError("the master does not know this device", remedy=_UNKNOWN_HERE) from exc
+        try:
+            ticket = handshake.receive_ticket(SealedAnswer.from_body(body))
+        except TurnedAwayError as exc:
+            await self._advance(replace(self.state, standing=exc.standing))
+            raise
+        except UnknownExtensionError as exc:
+            raise UnknownExtensionError(exc.extension_type, remedy=_UPGRADE) from exc
         await self._take_ticket(ticket, master)
         domain = TypedDataDomain(RegistryIdentity(ticket.chain_id, ticket.contract))
         return OpenSession(ticket, handshake.session, key, domain)
@@ -230,7 +247,7 @@ class Joining:
             ticket.contract,
             before.sending_epoch if before else ticket.epoch,
         )
-        state = replace(self.state.enrolled(place), master=master)
+        state = replace(self.state.enrolled(place), master=master, master_software=ticket.software)
         if ticket.state is MembershipState.ACTIVE:
             state = state.associated()
         elif ticket.state is MembershipState.REVOKED:
@@ -257,7 +274,7 @@ class Joining:
     def _revoked(self) -> DeviceRevokedError:
         return DeviceRevokedError(
             "this device is revoked: the contract lists its id as revoked for good",
-            remedy="To use the device again, pair it as a new one with a fresh --state-dir.",
+            remedy="To use the device again, as a new one: vgroup device invite NAME, vgroup slave join STRING.",
         )
 
 

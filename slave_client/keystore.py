@@ -76,6 +76,36 @@ class KeyStore:
             return None
         return DeviceKeys(self._signing_key(_DEVICE, fields), self._secret(_DEVICE, fields, "storage_secret"))
 
+    def seal_keys(self) -> bool:
+        """Seal keys that lie on the disk in clear, if there is a secret to seal them with. Answers whether any did.
+
+        Raises:
+            KeyStoreError: A file is damaged, or the medium refuses.
+        """
+        if self._sealer is None or all(self._is_sealed(name) for name in _SECRET_FILES):
+            return False
+        keys, candidate = self.load_keys(), self.load_candidate()
+        if keys is not None and not self._is_sealed(_DEVICE):
+            self._store_keys(keys)
+        if candidate is not None and not self._is_sealed(_CANDIDATE):
+            self._store_candidate(candidate)
+        return True
+
+    def _is_sealed(self, name: str) -> bool:
+        """Also where there is no such file: nothing lies open."""
+        content = self._directory.read(name)
+        return content is None or b'"sealed"' in content
+
+    def set_aside(self) -> str:
+        """Move everything that belongs to an identity that is over into a folder of its own; answers its name.
+
+        What was not delivered stays readable there, with the key to it. A crash in between leaves the state for last,
+        so that doing it again finishes it.
+        """
+        state = self.load_state()
+        oid = state.enrolment.oid.hex() if state is not None and state.enrolment is not None else "unknown"
+        return self._directory.set_aside(f"evicted-{oid}", last=_STATE)
+
     def make_keys(self, random: Random) -> DeviceKeys:
         """Draw new keys and store them. Raises KeyStoreError if the device has keys already."""
         if self.load_keys() is not None:

@@ -16,6 +16,8 @@ from system_ports.private_files import DRAFT_SUFFIX, mode_open_to_others, replac
 _LOCK_ATTEMPTS = 4
 _LOCK_RETRY_S = 0.05
 _FILE_MAX_BYTES = 65_536
+_STAYING = frozenset({"lock", "slave.toml"})
+"""Not part of an identity."""
 
 
 class StateDirectory:
@@ -111,6 +113,28 @@ class StateDirectory:
                 remedy="Free some space or mend the medium; nothing was lost.",
                 code=ErrorCode.DISK_REFUSES,
             ) from exc
+
+    def set_aside(self, folder: str, *, last: str) -> str:
+        """Move every file into a folder beside them, ``last`` as the last one; answers the folder's name.
+
+        Raises:
+            KeyStoreError: The file system refuses; what was moved is in the folder.
+        """
+        target = self.path / folder
+        try:
+            target.mkdir(mode=0o700, exist_ok=True)
+            files = [path for path in self.path.iterdir() if path.is_file() and path.name not in _STAYING]
+            for path in sorted(files, key=lambda path: path.name == last):
+                path.replace(target / path.name)
+            sync_folder(target)
+            sync_folder(self.path)
+        except OSError as exc:
+            raise KeyStoreError(
+                f"cannot set the old identity aside in {target}: {exc.strerror}",
+                remedy="Free some space or mend the medium; nothing was lost.",
+                code=ErrorCode.DISK_REFUSES,
+            ) from exc
+        return folder
 
     def remove(self, name: str) -> None:
         """Delete a file durably; one that is not there is as good as deleted."""

@@ -10,14 +10,17 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from group_protocol.errors import VirtualGroupError
+from group_protocol.extensions import TurnedAwayError
 from group_protocol.frames import Ack
 from group_protocol.identifiers import display_object_id
 from group_protocol.ports import Clock
 from slave_client.buffer import Buffer
 from slave_client.device_state import DeviceState
 from slave_client.finding.places import Place, Way, join_authority
+from slave_client.standings import STANDING_REMEDIES, stand
 from slave_client.states import Event, State, next_state
 from system_ports.private_files import replace_private_file
+from system_ports.software import software_version
 
 STATUS_FILE = "status.json"
 STATUS_VERSION = 1
@@ -85,7 +88,12 @@ class StatusBoard:
         self.last_error_remedy = error.remedy[:_ERROR_MAX_CHARACTERS]
         self.last_error_code = error.code
         if is_news:
-            fields = {"error": self.last_error, "code": self.last_error_code, "remedy": self.last_error_remedy}
+            standing = {"standing": error.standing.name.lower()} if isinstance(error, TurnedAwayError) else {}
+            fields = standing | {
+                "error": self.last_error,
+                "code": self.last_error_code,
+                "remedy": self.last_error_remedy,
+            }
             _log.warning("something went wrong", extra={"fields": fields})
         self.last_error_unix_s = self.clock.now_unix_s()
         self.changed.set()
@@ -143,6 +151,10 @@ def describe_device(device: DeviceState) -> dict[str, object]:
     place = device.enrolment
     return {
         "join_step": device.step.value,
+        "standing": stand(device).value,
+        "standing_remedy": STANDING_REMEDIES[stand(device)],
+        "software": software_version(),
+        "master_software": device.master_software or None,
         "master": "0x" + device.master.hex(),
         "endpoint": join_authority(device.host, device.port),
         "last_endpoint": str(device.last_place) if device.last_place else None,

@@ -17,6 +17,7 @@ from group_protocol.errors import (
     VirtualGroupError,
 )
 from group_protocol.exit_codes import ExitCode
+from group_protocol.extensions import TurnedAwayError
 from slave_client.errors import DeviceRevokedError, MasterRefusalError, MasterUnreachableError, SensorError
 from vgroup.catalogue import GROUPS, CommandGroup
 
@@ -24,7 +25,7 @@ EXIT_CODES: Final[tuple[tuple[tuple[type[VirtualGroupError], ...], ExitCode], ..
     ((ConfigurationError, SensorError), ExitCode.USAGE),
     ((BusyError, MasterUnreachableError, RegistryUnavailable, StoreError), ExitCode.UNAVAILABLE),
     ((RegistryInconsistent,), ExitCode.CHECK_FAILED),
-    ((RefusedError, MasterRefusalError, DeviceRevokedError, RemoteProtocolError), ExitCode.REFUSED),
+    ((RefusedError, MasterRefusalError, DeviceRevokedError, TurnedAwayError, RemoteProtocolError), ExitCode.REFUSED),
 )
 """Which error ends a command with which status; the first row that fits. Any other is our own mistake."""
 

@@ -62,11 +62,15 @@ class Identity:
     Attributes:
         public_key: 65 bytes.
         pairing: The pairing proof it brought, unchecked, or None.
+        software: Its program's version, as it says.
+        unsupported: A critical extension in its M3 that we do not know: it must not be let in.
     """
 
     address: Address
     public_key: bytes
     pairing: PairingProof | None
+    software: str = ""
+    unsupported: int | None = None
 
 
 class MasterHandshake:
@@ -148,7 +152,7 @@ class MasterHandshake:
         public_key = parse_public_key(proof.public_key)
         address = derive_address(public_key)
         verify_signature(slave_digest(self._th2, self._master, address), proof.signature, address)
-        self._identity = Identity(address, public_key, proof.pairing)
+        self._identity = Identity(address, public_key, proof.pairing, proof.software, proof.unsupported)
         self._identity_plaintext = plaintext
         self._state = next_state
         return self._identity

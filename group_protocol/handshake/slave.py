@@ -9,6 +9,7 @@ from group_protocol.crypto.exchange import SlaveShare, make_slave_share
 from group_protocol.crypto.kdf import is_equal
 from group_protocol.crypto.keys import PrivateKey, verify_signature
 from group_protocol.errors import LocalProtocolError, UnexpectedMessageError, UnknownMasterError, VerificationError
+from group_protocol.extensions import Standing, TurnedAwayError
 from group_protocol.handshake.transcript import HandshakeSecrets, compute_th1, master_digest, slave_digest
 from group_protocol.identifiers import HASH_BYTES, Address, GroupId, ObjectId, derive_object_id
 from group_protocol.messages import CookieChallenge, KeysSessionAnswer, KeysSessionRequest, SealedAnswer, SealedRequest
@@ -54,6 +55,7 @@ class SlaveHandshake:
         pairing_code: 16 bytes on the first join, else None.
         random: Source of nonces and ephemeral keys.
         share: In place of fresh ephemeral keys, for fixed test values.
+        software: The program's version, told to the proven master.
     """
 
     def __init__(  # noqa: PLR0913 - keyword-only settings of one exchange
@@ -68,7 +70,9 @@ class SlaveHandshake:
         random: Random,
         oid: ObjectId | None = None,
         share: SlaveShare | None = None,
+        software: str = "",
     ) -> None:
+        self._software = software
         self._key = key
         self._master = master
         self._gid = gid
@@ -149,7 +153,7 @@ class SlaveHandshake:
                 derive_code_id(self._pairing_code), make_pairing_proof(self._pairing_code, th2, address)
             )
         signature = self._key.sign_digest(slave_digest(th2, self._master, address))
-        return IdentityProof(self._key.public_key, signature, pairing)
+        return IdentityProof(self._key.public_key, signature, pairing, self._software)
 
     def receive_ticket(self, m4: SealedAnswer) -> Ticket:
         """Take M4; the session is established.
@@ -157,7 +161,9 @@ class SlaveHandshake:
         Raises:
             UnexpectedMessageError: Not now.
             VerificationError: It does not open, is another device's or group's, or its token is not the master's.
+            UnknownExtensionError: The master asks for something that we do not know.
             DecodingError: Its layout is wrong.
+            TurnedAwayError: The master knows us, and does not let us in; says why.
         """
         next_state = self._next_state(m4)
         self._state = SlaveState.FAILED
@@ -166,6 +172,8 @@ class SlaveHandshake:
             raise VerificationError("ticket is for another device")
         if self._gid is not None and ticket.gid != self._gid:
             raise VerificationError("ticket is for another group")
+        if ticket.standing is not Standing.GOOD:
+            raise TurnedAwayError(ticket.standing, ticket.software)
         verify_token(ticket.token, ticket.gid, ticket.oid, ticket.address, self._master)
         self._state = next_state
         return ticket

@@ -1,4 +1,4 @@
-"""``vgroup device``: invite, list and revoke devices."""
+"""``vgroup device``: invite, list, evict and ban devices."""
 
 import io
 from pathlib import Path
@@ -13,10 +13,12 @@ from master_api.cli.common import AsJson, DataDir, ask_master, make_app, print_f
 from master_api.cli.invitations import deliver_invitations, find_lifetime_s
 from master_api.descriptions import JsonObject
 from master_api.invitation_names import INVITATIONS_MAX
+from master_api.standings import EXPIRED_REMEDY
+from master_api.store.invitations import InvitationState
 
 device_app = make_app()
 
-_COLUMNS = ("oid", "short", "name", "state", "records", "has_session", "last_seen")
+_COLUMNS = ("oid", "short", "name", "standing", "records", "has_session", "software", "last_seen")
 _INVITATION_COLUMNS = ("name", "state", "expires_at", "wrong_proofs")
 
 
@@ -79,13 +81,19 @@ def list_command(*, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     devices, invitations = listing["devices"], listing["invitations"]
     if isinstance(devices, list) and devices:
         print_table(devices, _COLUMNS)
+        for device in devices:
+            if device["remedy"]:
+                typer.echo(f"{device['name']} is {device['standing']}. {device['remedy']}")
     else:
         typer.echo("No device is enrolled. Next: vgroup device invite NAME")
     if isinstance(invitations, list) and invitations:
         typer.echo("\nInvitations")
         print_table(invitations, _INVITATION_COLUMNS)
+        if any(invitation["state"] == InvitationState.EXPIRED for invitation in invitations):
+            typer.echo(f"expired: {EXPIRED_REMEDY}")
 
 
+@device_app.command("evict")
 @device_app.command("revoke")
 def revoke_command(
     device: Annotated[str, typer.Argument(help="The device's whole oid, or its name.")],
@@ -94,10 +102,45 @@ def revoke_command(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Revoke a device for good: its id never comes back."""
+    """Take a device out of the group for good, in the contract: its id never comes back.
+
+    The thing itself may be invited again, as a new device. `revoke` and `evict` are the same.
+    """
     if not yes:
-        typer.confirm(f"Revoke {device} for good?", abort=True, err=True)
+        typer.confirm(f"Evict {device} for good?", abort=True, err=True)
     result = ask_master(data_dir, "device.revoke", device=device)
+    if as_json:
+        print_json(result)
+    else:
+        print_fields(result)
+
+
+@device_app.command("ban")
+def ban_command(
+    device: Annotated[str, typer.Argument(help="The device's whole oid, or its name.")],
+    *,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Shut a device out at once, until the ban is lifted. It keeps its key, its membership and its readings.
+
+    The contract hears nothing of it: against a stolen key, evict.
+    """
+    _show(ask_master(data_dir, "device.ban", device=device), as_json=as_json)
+
+
+@device_app.command("unban")
+def unban_command(
+    device: Annotated[str, typer.Argument(help="The device's whole oid, or its name.")],
+    *,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Lift a ban: the device goes on by itself, and delivers what it kept."""
+    _show(ask_master(data_dir, "device.unban", device=device), as_json=as_json)
+
+
+def _show(result: JsonObject, *, as_json: bool) -> None:
     if as_json:
         print_json(result)
     else:

@@ -73,6 +73,22 @@ device_keys: Final = Table(
 )
 """Every address a device has had, and the epoch from which its records are signed by it."""
 
+bans: Final = Table(
+    "bans",
+    METADATA,
+    Column("oid", LargeBinary(16), ForeignKey("devices.oid"), primary_key=True),
+    Column("banned_at_unix_s", Float(53), nullable=False),
+)
+"""Devices that the operator has shut out until the ban is lifted. The contract knows nothing of it."""
+
+device_software: Final = Table(
+    "device_software",
+    METADATA,
+    Column("oid", LargeBinary(16), ForeignKey("devices.oid"), primary_key=True),
+    Column("software", String(32), nullable=False),
+)
+"""The version of its program that each device last told."""
+
 rotations: Final = Table(
     "rotations",
     METADATA,

@@ -9,6 +9,7 @@ import pytest
 from group_protocol import pairing
 from group_protocol.crypto import kdf
 from group_protocol.errors import PairingError
+from group_protocol.extensions import TurnedAwayError
 from group_protocol.handshake import master as master_handshake
 from group_protocol.pairing import derive_code_id
 from group_protocol.tickets import IdentityProof, PairingProof
@@ -58,10 +59,14 @@ async def test_used_code_is_refused_and_its_device_stays(edge: Edge) -> None:
     assert (await device.associate()).state.name == "ACTIVE"
 
 
-async def test_expired_code_is_refused(edge: Edge) -> None:
+async def test_expired_code_lets_nobody_in_and_only_who_has_it_hears_why(edge: Edge) -> None:
     code = await expired_code(edge)
     async with edge.master.unchanged():
-        assert await try_code(edge, code) == REFUSED
+        assert await guess_proof(edge, code) == REFUSED
+        late = edge.stranger(code=code)
+        with pytest.raises(TurnedAwayError, match="expired"):
+            await late.open_session()
+        assert await edge.ask("/getTicket", late.m3.to_body()) == REFUSED, "there is no session behind it"
 
 
 @pytest.mark.parametrize("guess", [bytes(16), b"\xff" * 16, b"sixteen bytes of"], ids=["zeros", "ones", "text"])

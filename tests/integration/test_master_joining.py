@@ -8,6 +8,7 @@ import pytest
 
 from group_protocol.crypto.aead import Aead
 from group_protocol.errors import Reason
+from group_protocol.extensions import TurnedAwayError
 from group_protocol.handshake import SlaveHandshake
 from group_protocol.messages import (
     REFUSAL_BODY,
@@ -153,9 +154,10 @@ async def test_expired_code_pairs_nobody(tmp_path: Path) -> None:
     async with running_master(tmp_path) as bench:
         code = await bench.make_code(lifetime_s=60)
         bench.clock.advance(60)
-        _, m3 = await bench.device(5, code=code).ask_for_keys()
-        assert await bench.post("/getTicket", m3.to_body()) == REFUSED
+        with pytest.raises(TurnedAwayError, match="expired"):
+            await bench.device(5, code=code).open_session()
         assert await listed_states(bench) == ["expired"]
+        assert (await bench.operations.list_devices())["devices"] == []
 
 
 async def test_master_under_load_asks_for_a_cookie_and_serves_who_returns_it(tmp_path: Path) -> None:
