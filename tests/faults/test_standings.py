@@ -22,6 +22,7 @@ def streaming(bed: Bed) -> Bed:
 
 
 def listed(bed: Bed, name: str) -> dict[str, Any]:
+    device: dict[str, Any]
     (device,) = [row for row in bed.master.ask("device.list")["devices"] if row["name"] == name]
     return device
 
