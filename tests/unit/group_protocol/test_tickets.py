@@ -2,8 +2,8 @@ from dataclasses import replace
 
 import pytest
 
-from group_protocol.errors import DecodingError, UnknownExtensionError
-from group_protocol.extensions import Standing, Reason
+from group_protocol.errors import DecodingError, Reason, UnknownExtensionError
+from group_protocol.extensions import Standing
 from group_protocol.identifiers import Signature, Token
 from group_protocol.tickets import (
     AssociationCall,
@@ -61,12 +61,12 @@ def test_message_with_a_critical_extension_is_refused_or_says_which_it_is(messag
 def test_software_and_standing_survive_their_messages_and_others_are_refused() -> None:
     proof = replace(IDENTITY, software="1.2.3+x")
     assert IdentityProof.decode(proof.encode()) == proof
-    told = replace(TICKET, software="0.9", standing=Standing.BANNED)
+    told = replace(make_ticket(), software="0.9", standing=Standing.BANNED)
     assert Ticket.decode(told.encode()) == told
     assert Ticket.decode(told.encode() + bytes.fromhex("7fff0001ab")) == told
     for wrong in ("00010000", "0001000120", "00010021" + "41" * 33, "00020000", "0002000100", "0002000104"):
         with pytest.raises(DecodingError):
-            Ticket.decode(TICKET.encode() + bytes.fromhex(wrong))
+            Ticket.decode(make_ticket().encode() + bytes.fromhex(wrong))
 
 
 @pytest.mark.parametrize("length", [1, 39, 41, 255])
