@@ -43,7 +43,7 @@ def fresh_copy(base: Path, name: str) -> Path:
     """A copy to change."""
     copy = CACHE / name
     _run("rm", "-rf", "--one-file-system", copy)
-    _run("cp", "-a", "--reflink=auto", base, copy)
+    _run("cp", "-a", "--one-file-system", "--reflink=auto", base, copy)  # debootstrap may leave /proc mounted
     return copy
 
 
