@@ -11,7 +11,7 @@ from tests.support.running_master import MASTER_KEY
 from tests.support.two_machines import TwoMachines
 from tests.support.ward import Device, Master, wait_until
 
-pytestmark = [pytest.mark.network, pytest.mark.processes, pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.network, pytest.mark.processes, pytest.mark.slow, pytest.mark.timeout(400)]
 
 MASTER = f"0x{MASTER_KEY.address.hex()}"
 
@@ -94,4 +94,29 @@ def test_device_that_streams_finds_its_master_again_at_another_address_and_loses
     told = bed.device.run("doctor", "--state-dir", str(bed.device.state_dir)).stdout
     assert "(where it was last) has proved to be" in told
     assert f"{before}" in told, "the doctor says what else was tried"
+    bed.deliver_everything()
+
+
+def test_device_that_was_away_finds_its_master_under_its_next_key_at_another_address(
+    bed: Bed, machines: TwoMachines
+) -> None:
+    """mDNS tells of a master whose address the device has never seen; the old key's signature leads to it."""
+    machines.laptop.add_address("10.7.7.1/24")
+    machines.pi.add_address("10.7.7.2/24")
+    set_up(bed, machines, public_host="10.7.7.1")
+    bed.open()
+    bed.wait_for_records(20)
+    bed.device.stop()
+    bed.master.stop()
+    machines.laptop.drop_address("10.7.7.1/24")
+    machines.laptop.add_address("10.7.7.99/24")
+    rotated = bed.master.run("master", "rotate-key", "--json")
+    assert rotated.returncode == 0, rotated.stderr
+    bed.master.start()
+    bed.device.start()
+    bed.wait_until_streaming()
+    status = bed.device.status()
+    assert status["reached"]["way"] == "mdns"
+    assert status["master"] == json.loads(rotated.stdout)["new_master"]
+    bed.wait_for_records(20)
     bed.deliver_everything()
