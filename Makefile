@@ -111,6 +111,16 @@ mutate-protocol: dev ## mutation test of the protocol core; docs/protocol_proofs
 formal: dev ## make the symbolic models and ask ProVerif, if it is on the path
 	@$(PY) -m tools.formal_models
 
+VERIFPAL := .cache/verifpal
+.PHONY: formal-verifpal
+formal-verifpal: dev $(VERIFPAL)/bin/verifpal ## run the second symbolic model in Verifpal (needs cargo; some minutes to build it)
+	@$(PY) -m tools.verifpal_models $(VERIFPAL)/bin/verifpal
+
+# The crate asks for a newer rustc than it needs.
+$(VERIFPAL)/bin/verifpal:
+	$(SAY) "building Verifpal"
+	@cargo install --quiet --locked --ignore-rust-version --root $(VERIFPAL) verifpal@1.6.7
+
 # Hours. The quick form of each is in `make test`.
 .PHONY: prove-contract
 prove-contract: dev $(PROOF_VENV)/.ready ## the proofs of the contract, long: 100,000 runs, all that CHC can do

@@ -141,3 +141,8 @@ def test_values_that_fit_no_delivery_are_our_own_mistake() -> None:
             encode_delivery(delivery)
     with pytest.raises(LocalProtocolError):
         encode_receipt(Receipt(1 << 64))
+
+
+def test_receipt_may_refuse_the_last_message_that_it_covers() -> None:
+    receipt = Receipt(3, 3, Reason.BAD_SIGNATURE)
+    assert decode_receipt(encode_receipt(receipt)) == receipt
