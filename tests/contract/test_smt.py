@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from contracts import build
-from tools.chc_register import derive
 from tests.contract.provers import PROOFS, prover, run
+from tools.chc_register import derive
 
 pytestmark = pytest.mark.solc
 FOLDER = PROOFS / "smt"

@@ -1,4 +1,4 @@
-"""Verifpal's variants are made of the model as it stands, and differ from it where they say. Running them is `make`'s."""
+"""Verifpal's variants are made of the model as it stands, and differ from it where they say. Running them is make's."""
 
 import re
 
