@@ -38,6 +38,10 @@ help: ## list the targets
 demo: $(VENV)/.demo $(VENV)/.project ## form a group on this machine and attack it (ARGS="--slaves 5")
 	@$(BIN)/vgroup demo $(ARGS)
 
+.PHONY: demo-picture
+demo-picture: dev ## run the demo and put what it showed into docs/demo.svg and the README (on a quiet machine)
+	@$(PY) -m tools.picture_demo docs/demo.svg README.md
+
 .PHONY: test
 test: dev $(PROOF_VENV)/.ready ## run the tests, on all cores (PYTEST_ARGS="-k token" WORKERS=0 for one process)
 	@$(PY) -m pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
