@@ -29,6 +29,8 @@ JOBS_PER_COMMIT_MAX = 512
 """Bounds how long the first job of a batch waits for the last."""
 RECORDS_PER_COMMIT_MAX = 8_192
 """The same for records: some 50 ms of inserting."""
+_GLANCES = 5
+"""How often, while records wait for others, the thread looks whether any came."""
 QUEUE_MAX = 8_192
 """Jobs waiting. More is refused: whoever hands jobs in waits for them, so only a stuck disk gets here."""
 
@@ -102,10 +104,8 @@ class StoreWriter:
     def _next_batch(self) -> tuple[list[_Waiting | RecordsWrite], bool]:
         batch: list[_Waiting | RecordsWrite] = []
         item = self._queue.get()
-        if isinstance(item, RecordsWrite) and self._commit_delay_s and self._queue.qsize() < JOBS_PER_COMMIT_MAX:
-            # For more records; a job is not made to wait. An event, not time.sleep, which raises where somebody moves
-            # the clock under it (libfaketime).
-            self._hurry.wait(self._commit_delay_s)
+        if isinstance(item, RecordsWrite) and self._commit_delay_s:
+            self._wait_for_more()
         self._hurry.clear()
         jobs = records = 0
         while item is not None:
@@ -120,6 +120,16 @@ class StoreWriter:
             except queue.Empty:
                 return batch, True
         return batch, False
+
+    def _wait_for_more(self) -> None:
+        """As long as more records come, up to the delay: devices that wait for their ACKs send nothing before those."""
+        for _ in range(_GLANCES):
+            waiting = self._queue.qsize()
+            if waiting >= JOBS_PER_COMMIT_MAX:
+                return
+            # An event, not time.sleep, which raises where somebody moves the clock under it (libfaketime).
+            if self._hurry.wait(self._commit_delay_s / _GLANCES) or self._queue.qsize() == waiting:
+                return  # somebody waits for a job's answer, or nothing came
 
     def _commit(self, batch: list[_Waiting | RecordsWrite]) -> None:
         # From here on a waiter can no longer cancel its future under our hands.

@@ -1,6 +1,7 @@
 """Records of many devices in one transaction: each device's in order, a failure its own affair."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
@@ -107,3 +108,32 @@ async def test_records_whose_companion_fails_are_not_stored(parts: Parts) -> Non
     assert companion.settled == [False]
     assert stored_seqs(parts.store, bad) == []
     assert stored_seqs(parts.store, good) == [1, 2]
+
+
+async def test_record_that_waits_for_others_is_committed_at_once_when_a_job_comes(parts: Parts, tmp_path: Path) -> None:
+    oid = await parts.enrol(5)
+    parts.store.close()
+    store = Store(f"sqlite:///{tmp_path / 'master.sqlite3'}", commit_delay_s=600.0)
+    try:
+        write = make_write(oid, range(1, 4))
+        store.submit_records(write)
+        async with asyncio.timeout(20):
+            await store.write(lambda _connection: None)
+            await write.wait()
+        assert stored_seqs(store, oid) == [1, 2, 3]
+    finally:
+        store.close()
+
+
+async def test_record_that_nobody_joins_is_committed_after_a_part_of_the_delay(parts: Parts, tmp_path: Path) -> None:
+    oid = await parts.enrol(5)
+    parts.store.close()
+    store = Store(f"sqlite:///{tmp_path / 'master.sqlite3'}", commit_delay_s=0.05)
+    try:
+        write = make_write(oid, range(1, 2))
+        store.submit_records(write)
+        async with asyncio.timeout(20):
+            await write.wait()
+        assert stored_seqs(store, oid) == [1]
+    finally:
+        store.close()
