@@ -123,7 +123,7 @@ vgroup group create "Ward 4"
 string=$(vgroup device invite "Bed 2" --host 127.0.0.1 --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["pairing_string"])')
 vgroup slave join "$string" --state-dir /var/lib/vgroup-slave/second
 vgroup device list | grep -i active
-vgroup doctor --json | python3 -c 'import json, sys; found = json.load(sys.stdin); assert set(found) == {"master", "slave"}, found'
+{ vgroup doctor --json || [ $? = 1 ]; } | python3 -c 'import json, sys; found = json.load(sys.stdin); assert set(found) == {"master", "slave"}, found'
 vgroup explain gateway-unreachable | grep -q 'systemctl status vgroup-gateway'
 
 # It reloads, says what a mistake is and keeps what it has, is started again when it hangs, and stops in good order.

@@ -66,6 +66,20 @@ async def listen_for_masters(search_s: float = SEARCH_S) -> AsyncGenerator[Sight
     except (TimeoutError, ValueError):
         return
     finally:
+        await _end(process, process.stdout)
+
+
+async def _end(process: asyncio.subprocess.Process, said: asyncio.StreamReader) -> None:
+    """Have it gone.
+
+    One whose output has ended ends by itself. To kill it just then can take its status away from asyncio, which
+    complains on stderr: Popen polls before it sends a signal.
+    """
+    if said.at_eof():
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_STARTING_S):
+                await process.wait()
+    if process.returncode is None:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
         await process.wait()
