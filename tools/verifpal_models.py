@@ -53,6 +53,11 @@ class Variant(NamedTuple):
 
 VARIANTS: Final = {
     "h1": Variant((), HOLDS, "suite H1; both signing keys leak after the session"),
+    "h1_x25519_broken": Variant(
+        (("\tgenerates xs\n", "\tgenerates xs\n\tleaks xs\n"),),
+        HOLDS,
+        "suite H1 keeps all of it when the adversary has the slave's X25519 key",
+    ),
     "e1": Variant(_E1, HOLDS, "suite E1, the same"),
     "slave_key_stolen": Variant(
         (*_E1, _NOT_LATER["Slave"], ("\tknows private ks\n", "\tknows private ks\n\tleaks ks\n")),
