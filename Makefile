@@ -157,7 +157,7 @@ bench-chain: dev geth ## gas, joins, associations a second, revocations on three
 	@$(PY) -m benchmarks.chain $(ARGS)
 
 .PHONY: bench-streaming
-bench-streaming: dev ## /stream beside Mosquitto, 20 minutes on a quiet machine (ARGS="--quick"); needs Debian's mosquitto
+bench-streaming: dev ## /stream beside Mosquitto, 30 minutes on a quiet machine (ARGS="--quick"); needs Debian's mosquitto, gcc
 	@$(PY) -m benchmarks.streaming $(ARGS)
 
 .PHONY: bench-batches
