@@ -161,12 +161,16 @@ def inbox_command(
 
 @app.command("rotate")
 def rotate_command(*, state_dir: _StateDir = None, config_file: _Config = None, as_json: _AsJson = False) -> None:
-    """Change the device's key in the contract. Its id and its membership stay. Stop the running slave first."""
+    """Change the device's key in the contract. Its id and its membership stay. Stop the running slave first.
+
+    It ends in one of three ways, and says in which: promoted (the new key has proved itself on a connection), rolled
+    back (the old key stays, the new one is thrown away), or pending (both are kept; run it again).
+    """
     from slave_client.composition import rotate  # noqa: PLC0415 - as above
 
     config = load_config(state_dir=state_dir, config_file=config_file, options={})
     fields = asyncio.run(rotate(config, report=_say))
-    typer.echo(json.dumps(fields) if as_json else f"This device's address is now {fields['address']}.")
+    typer.echo(json.dumps(fields) if as_json else f"promoted: this device's address is now {fields['address']}.")
 
 
 @app.command("find")

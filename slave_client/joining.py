@@ -28,7 +28,7 @@ from group_protocol.typed_data import TypedDataDomain
 from slave_client.device_state import DeviceState, Enrolment, JoinStep
 from slave_client.errors import DeviceRevokedError, MasterRefusalError, NotAdmittedError
 from slave_client.finding.places import Place, Way
-from slave_client.keystore import DeviceKeys, KeyStore
+from slave_client.keystore import CandidateKey, DeviceKeys, KeyStore
 from slave_client.succession import find_successor
 from slave_client.transport import Transport
 from system_ports.software import software_version
@@ -45,6 +45,11 @@ _UNKNOWN_HERE = (
     "It may have been put back from a backup that is older than this device: vgroup device invite NAME there, and "
     "vgroup slave join STRING here. The device keeps its id and its readings."
 )
+ROLLBACK_AFTER_S = 2 * 86_400
+"""A change of key is over when the master suggests deadlines that are so much later than the one it was signed with.
+
+What it suggests lies at most a day ahead of the chain's time, so that time has then passed the old deadline by a day.
+"""
 _PENDING_LINE = "the contract's receipt is pending"
 
 
@@ -130,11 +135,23 @@ class Joining:
             try:
                 opened = await self._exchange(transport, candidate.signing)
             except MasterRefusalError:
-                return await self._exchange(transport, self._keys.signing)
+                opened = await self._exchange(transport, self._keys.signing)
+                await self._roll_back_if_over(candidate, opened.ticket)
+                return opened
             self._keys = await asyncio.to_thread(self._store.adopt_candidate, self._keys, candidate)
-            self._report("the new key is in force")
+            self._report("promoted: the new key has proved itself and is in force; the old one is gone")
             return opened
         return await self._exchange(transport, self._keys.signing)
+
+    async def _roll_back_if_over(self, candidate: CandidateKey, ticket: Ticket) -> None:
+        """The old key is in force. Throw the new one away once no block can bring it in any more (§7.1)."""
+        if ticket.state is not MembershipState.ACTIVE:
+            return
+        if not candidate.asked_deadline_unix_s:
+            await asyncio.to_thread(self._store.mark_asked, candidate, ticket.deadline_unix_s)
+        elif ticket.deadline_unix_s > candidate.asked_deadline_unix_s + ROLLBACK_AFTER_S:
+            await asyncio.to_thread(self._store.drop_candidate)
+            self._report("rolled back: the change of key never reached the contract, and never can; the old key stays")
 
     async def associate(self, transport: Transport, opened: OpenSession, *, waits_for_chain: bool = True) -> None:
         """M5 and M6, until the device is associated; nothing to do if it is.

@@ -51,10 +51,12 @@ class CandidateKey:
         signing: The new key.
         was_asked: Whether a rotation to it may have left this device: then the master may know the device by either
             key.
+        asked_deadline_unix_s: The latest block time at which the contract takes what was signed for it; 0: not known.
     """
 
     signing: PrivateKey
     was_asked: bool
+    asked_deadline_unix_s: int = 0
 
 
 class KeyStore:
@@ -123,7 +125,10 @@ class KeyStore:
         fields = self._load(_CANDIDATE)
         if fields is None:
             return None
-        return CandidateKey(self._signing_key(_CANDIDATE, fields), fields.get("was_asked") is True)
+        deadline_unix_s = fields.get("asked_deadline_unix_s", 0)
+        if not isinstance(deadline_unix_s, int):
+            raise self._damaged(_CANDIDATE)
+        return CandidateKey(self._signing_key(_CANDIDATE, fields), fields.get("was_asked") is True, deadline_unix_s)
 
     def make_candidate(self, random: Random) -> CandidateKey:
         """The candidate that is there, or a new one, stored."""
@@ -133,9 +138,14 @@ class KeyStore:
             self._store_candidate(candidate)
         return candidate
 
-    def mark_asked(self, candidate: CandidateKey) -> None:
-        """Remember, before it happens, that the rotation leaves this device."""
-        self._store_candidate(CandidateKey(candidate.signing, was_asked=True))
+    def mark_asked(self, candidate: CandidateKey, deadline_unix_s: int = 0) -> None:
+        """Remember, before it happens, that the rotation leaves this device, and how long it is good."""
+        latest_unix_s = max(candidate.asked_deadline_unix_s, deadline_unix_s)
+        self._store_candidate(CandidateKey(candidate.signing, was_asked=True, asked_deadline_unix_s=latest_unix_s))
+
+    def drop_candidate(self) -> None:
+        """The candidate can never come into force any more."""
+        self._directory.remove(_CANDIDATE)
 
     def adopt_candidate(self, keys: DeviceKeys, candidate: CandidateKey) -> DeviceKeys:
         """The candidate has proved itself: make it the device's key.
@@ -165,7 +175,7 @@ class KeyStore:
         self._store(_DEVICE, {"secret": keys.signing.secret.hex(), "storage_secret": keys.storage_secret.hex()})
 
     def _store_candidate(self, candidate: CandidateKey) -> None:
-        self._store(_CANDIDATE, {"secret": candidate.signing.secret.hex(), "was_asked": candidate.was_asked})
+        self._store(_CANDIDATE, _candidate_fields(candidate))
 
     def _store(self, name: str, fields: dict[str, object]) -> None:
         if self._sealer is not None and name in _SECRET_FILES:
@@ -214,6 +224,14 @@ class KeyStore:
     def _damaged(self, name: str) -> KeyStoreError:
         path = self._directory.path / name
         return KeyStoreError(f"{path} is damaged", remedy=damage_remedy(path))
+
+
+def _candidate_fields(candidate: CandidateKey) -> dict[str, object]:
+    return {
+        "secret": candidate.signing.secret.hex(),
+        "was_asked": candidate.was_asked,
+        "asked_deadline_unix_s": candidate.asked_deadline_unix_s,
+    }
 
 
 def _checksum(fields: dict[str, object]) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 
 from group_protocol.crypto.keys import PrivateKey
 from group_protocol.error_codes import ErrorCode
-from group_protocol.errors import Reason, RefusedError
+from group_protocol.errors import Reason, RefusedError, RegistryUnavailable
 from group_protocol.identifiers import Address
 from group_protocol.messages_rotation import RotationCall
 from group_protocol.ports import Clock, Random
@@ -25,6 +25,11 @@ from slave_client.outbox import Outbox, Sender
 from slave_client.transport import Transport
 
 _POLL_S = 1.0
+_POLLS_MAX = 30
+"""Each may take the master 20 s: ten minutes at most."""
+_FINAL = frozenset({Reason.DEADLINE_PASSED, Reason.ADDRESS_IN_USE})
+"""Refusals after which what was signed can never be carried out: its time is over, or the new address is taken."""
+_AGAIN = "Run vgroup slave rotate again: both keys are kept until one of them is known to be the device's."
 
 
 class Rotation:
@@ -67,8 +72,10 @@ class Rotation:
             old_address: The device's address when the command began.
 
         Raises:
-            RefusedError: The contract or the master refused for a stated reason; the old key stays.
-            MasterRefusalError: The master does not know the new key yet; the same command finishes later.
+            RefusedError: The contract or the master refused for a stated reason, and the message says whether that is
+                rolled back (the new key is thrown away) or pending (both are kept).
+            MasterRefusalError: Pending: the master does not know the new key yet; the same command finishes later.
+            RegistryUnavailable: Pending: the master cannot reach the chain, or its receipt does not come.
             DeviceRevokedError, MasterUnreachableError, BusyError, KeyStoreError, StoreError: As they say.
         """
         opened = await self._joining.open_session(transport)
@@ -83,14 +90,28 @@ class Rotation:
             )
         await self._deliver_all(transport, opened)
         candidate = await asyncio.to_thread(self._store.make_candidate, self._random)
-        await asyncio.to_thread(self._store.mark_asked, candidate)
-        await self._ask(transport, opened, candidate.signing)
+        await asyncio.to_thread(self._store.mark_asked, candidate, opened.ticket.deadline_unix_s)
+        try:
+            await self._ask(transport, opened, candidate.signing)
+        except RefusedError as exc:
+            raise await self._judge(exc) from exc
         proven = await self._joining.open_session(transport)
         if proven.key.address != candidate.signing.address:
-            raise MasterRefusalError(
-                "the master does not know the new key yet", remedy="Run vgroup slave rotate again; both keys are kept."
-            )
+            raise MasterRefusalError("pending: the master does not know the new key yet", remedy=_AGAIN)
         return proven.key.address
+
+    async def _judge(self, refusal: RefusedError) -> RefusedError | RegistryUnavailable:
+        """A refusal that is for good rolls the change back; any other leaves it pending."""
+        if refusal.reason in _FINAL:
+            await asyncio.to_thread(self._store.drop_candidate)
+            return RefusedError(
+                refusal.reason,
+                f"rolled back: {refusal}; the old key stays, and the new one is thrown away",
+                remedy="Run vgroup slave rotate to begin anew.",
+            )
+        if refusal.reason is Reason.CHAIN_UNAVAILABLE:
+            return RegistryUnavailable("pending: the master cannot reach the chain now", remedy=_AGAIN)
+        return RefusedError(refusal.reason, f"pending: {refusal}", remedy=_AGAIN)
 
     async def _deliver_all(self, transport: Transport, opened: OpenSession) -> None:
         """Send what waits and close the checkpoint period under the old key, as §6 asks before a rotation."""
@@ -110,7 +131,7 @@ class Rotation:
         call = RotationCall(
             new.public_key, ticket.deadline_unix_s, opened.key.sign_digest(digest), new.sign_digest(digest)
         )
-        while True:
+        for _ in range(_POLLS_MAX):
             answer = await ask_on_control(transport, opened.session, "/rotate", call.encode())
             result = RegistryResult.decode(answer)
             if result.state is MembershipState.REVOKED:
@@ -122,3 +143,4 @@ class Rotation:
                 return
             self._report("the contract's receipt is pending")
             await self._pause(_POLL_S)
+        raise RegistryUnavailable("pending: the contract's receipt does not come", remedy=_AGAIN)

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from group_protocol.errors import RefusedError
 from group_protocol.identifiers import Address
 from group_protocol.tickets import EvidencePolicy
 from slave_client.errors import MasterRefusalError
+from slave_client.joining import ROLLBACK_AFTER_S
 from slave_client.outbox import TO_MASTER
 from slave_client.rotation import Rotation
 from slave_client.transport import Transport
@@ -108,6 +110,43 @@ async def test_old_key_is_refused_after_a_rotation(tmp_path: Path) -> None:
         async with slave.transport() as transport:
             with pytest.raises(MasterRefusalError):
                 await joining.open_session(transport)
+
+
+class LateTransport(Transport):
+    """The network holds a rotation back until its deadline has passed."""
+
+    def __init__(self, port: int, bench: Bench) -> None:
+        super().__init__("127.0.0.1", port)
+        self._bench = bench
+
+    async def post(self, path: str, body: bytes) -> bytes:
+        if path == "/rotate":
+            self._bench.clock.advance(2 * self._bench.context.config.association_deadline_s)
+        return await super().post(path, body)
+
+
+async def test_change_that_the_contract_refuses_for_good_is_rolled_back(tmp_path: Path) -> None:
+    async with running_master(tmp_path) as bench, paired_slave(tmp_path, bench) as slave:
+        await deliver(slave, [1.0])
+        old, asked = slave.state.enrolment, slave.store.make_candidate(slave.random)
+        with pytest.raises(RefusedError, match="rolled back"):
+            await rotate(slave, LateTransport(slave.port, bench))
+        assert slave.store.load_candidate() is None
+        assert slave.state.enrolment == old
+        assert await rotate(slave, slave.transport()) != asked.signing.address
+
+
+@pytest.mark.parametrize("is_over", [False, True])
+async def test_change_that_never_came_through_is_rolled_back_when_its_time_is_over(
+    tmp_path: Path, *, is_over: bool
+) -> None:
+    async with running_master(tmp_path) as bench, paired_slave(tmp_path, bench) as slave:
+        await deliver(slave, [1.0])
+        with pytest.raises(CrashError):
+            await rotate(slave, CrashingTransport(slave.port, "/rotate", after_answer=False))
+        bench.clock.advance(ROLLBACK_AFTER_S + (60 if is_over else -60))
+        await deliver(slave, [2.0])
+        assert (slave.store.load_candidate() is None) is is_over
 
 
 async def deliver(slave: SlaveBench, values: list[float]) -> None:
