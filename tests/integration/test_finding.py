@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 from aiohttp import web
 
@@ -20,12 +21,13 @@ from slave_client.finding.diagnosis import look_at_master
 from slave_client.finding.finder import MasterFinder, Search
 from slave_client.finding.places import Place, Way
 from slave_client.finding.proving import PROOF_S
-from slave_client.finding.search import Sighting
+from slave_client.finding.search import Sighting, listen_for_masters
 from slave_client.joining import Joining
 from system_ports.findings import Finding, Level
 from tests.support.running_master import MASTER_KEY, Bench, running_master
 from tests.support.seeded import SeededRandom
 from tests.support.slave_bench import OFFER, SlaveBench, paired_slave
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.network
 
@@ -271,3 +273,27 @@ async def test_doctor_that_finds_no_master_lists_every_place(tmp_path: Path) -> 
         assert found["address"].answer.startswith(f"{false} (told by mDNS): ")
         nothing = await look(slave, Air())
         assert "vgroup slave find" in nothing["mDNS"].remedy
+
+
+@pytest.mark.processes
+async def test_search_ends_by_itself_in_good_order(caplog: pytest.LogCaptureFixture) -> None:
+    async for sighting in listen_for_masters(0.5):
+        assert sighting.places is not None
+    assert "child process" not in caplog.text
+
+
+@pytest.mark.processes
+async def test_search_that_is_given_up_leaves_no_process() -> None:
+    before = set(children())
+    search = listen_for_masters(60.0)
+    hearing = asyncio.create_task(anext(search))
+    await until(lambda: bool(set(children()) - before))
+    hearing.cancel()
+    await asyncio.wait({hearing})
+    await search.aclose()
+    assert set(children()) - before == set()
+
+
+def children() -> list[int]:
+    """Of this process, by their ids."""
+    return [child.pid for child in psutil.Process().children()]
