@@ -123,8 +123,11 @@ class HandshakeLimiter:
 
 
 def _halves(rate: Rate, now_s: float) -> tuple[TokenBucket, TokenBucket]:
-    half = Rate(rate.per_s / 2, max(1, rate.burst // 2))
-    return TokenBucket(half, now_s), TokenBucket(Rate(half.per_s, max(1, rate.burst - half.burst)), now_s)
+    if rate.burst < 2:  # one at a time: there is nothing to divide
+        whole = TokenBucket(rate, now_s)
+        return whole, whole
+    half = Rate(rate.per_s / 2, rate.burst // 2)
+    return TokenBucket(half, now_s), TokenBucket(Rate(half.per_s, rate.burst - half.burst), now_s)
 
 
 @lru_cache(maxsize=TRACKED_ADDRESSES_MAX)

@@ -158,6 +158,14 @@ def test_half_of_the_rate_is_kept_for_rare_callers() -> None:
         limiter.admit(QUIET, 0.0)
 
 
+def test_rate_of_one_at_a_time_is_not_divided() -> None:
+    limiter = HandshakeLimiter(Rate(1e6, 10**6), Rate(1.0, 1), 0.0)
+    limiter.admit(QUIET, 0.0)
+    with pytest.raises(BusyError):
+        limiter.admit(LOUD, 0.0)
+    limiter.admit(LOUD, 1.0)
+
+
 def test_rare_callers_have_the_whole_rate_where_nobody_is_loud() -> None:
     limiter = HandshakeLimiter(Rate(1e6, 10**6), Rate(4.0, 21), 0.0)
     for at in range(21):
