@@ -5,6 +5,7 @@ The demo opens the chain when the master has let go of it: the embedded one belo
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Awaitable
 from dataclasses import dataclass, replace
 
@@ -140,7 +141,9 @@ async def _count_gas(stage: Stage, node: ChainNode, transactions: Transactions) 
             raise DemoFailed(f"the chain has no receipt of {transaction}")
         return receipt.gas_used
 
-    associations = [await gas_of(transaction) for transaction in transactions.associations]
+    # Associations that arrived together share a transaction: each has its part of it.
+    shared_by = Counter(transactions.associations)
+    associations = [await gas_of(one) // shared_by[one] for one in transactions.associations]
     stage.summary.gas = GasUse(
         stage.gas["deployment"], await gas_of(transactions.group), tuple(associations), stage.gas["revocation"]
     )
