@@ -11,6 +11,7 @@ from typing import Final
 
 from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import ConfigurationError
+from system_ports.shallow_json import load_shallow_json
 
 MANIFEST_NAME: Final = "manifest.json"
 FORMAT: Final = 1
@@ -61,7 +62,7 @@ def parse_manifest(text: bytes) -> Manifest:
         ConfigurationError: It is damaged, of a newer format, or names a place outside of the folder.
     """
     try:
-        fields = json.loads(text)
+        fields = load_shallow_json(text)
         found = int(fields.pop("format"))
         if found > FORMAT:
             raise ConfigurationError(
@@ -71,7 +72,7 @@ def parse_manifest(text: bytes) -> Manifest:
             )
         parts = tuple(_parse_part(part) for part in fields.pop("parts"))
         manifest = Manifest(parts=parts, **fields)
-    except (ValueError, TypeError, KeyError, AttributeError) as exc:
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as exc:
         raise ConfigurationError(
             f"the backup is damaged: its {MANIFEST_NAME} cannot be read", code=ErrorCode.BACKUP_DAMAGED
         ) from exc

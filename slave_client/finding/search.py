@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import json
 import os
 import sys
 from collections.abc import AsyncGenerator
@@ -12,6 +11,7 @@ from typing import Final
 from group_protocol.errors import DecodingError
 from group_protocol.identifiers import Address, parse_address
 from slave_client.finding.places import Place, is_usable_hint, on_every_link
+from system_ports.shallow_json import load_shallow_json
 
 SEARCH_S: Final = 4.0
 """mDNS asks at once, after one second and after three (RFC 6762 §5.2): a lost packet or two cost no search."""
@@ -88,10 +88,10 @@ async def _end(process: asyncio.subprocess.Process, said: asyncio.StreamReader) 
 def parse_sighting(line: bytes) -> Sighting:
     """Take a line of the process. Raises DecodingError."""
     try:
-        fields = json.loads(line)
+        fields = load_shallow_json(line)
         name, hosts, port = str(fields["name"]), list(fields["hosts"]), int(fields["port"])
         master = parse_address(bytes.fromhex(fields["master"]))
-    except (ValueError, KeyError, TypeError) as exc:
+    except (ValueError, KeyError, TypeError, OverflowError) as exc:
         raise DecodingError("this line tells of no master") from exc
     if not 0 < port < 2**16:
         raise DecodingError("a port is out of range")

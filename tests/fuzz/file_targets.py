@@ -14,6 +14,7 @@ from chain_gateway.service.config_sources import load_config as load_gateway_con
 from group_protocol.errors import ConfigurationError, StoreError
 from group_protocol.identifiers import ObjectId
 from group_protocol.senml import Reading
+from master_api.backups.manifest import parse_manifest
 from master_api.config_sources import CONFIG_FILE_NAME as MASTER_SETTINGS
 from master_api.config_sources import load_config as load_master_config
 from measure.errors import MeasurementError
@@ -127,3 +128,14 @@ def fuzz_buffer_file(raw: bytes) -> None:
             assert record.payload
         buffer.renumber_unsent(buffer.next_seq)
     list(read_salvageable(path, STORAGE_SECRET))
+
+
+def fuzz_backup_manifests(raw: bytes) -> None:
+    """What a backup says of itself; what is taken stays inside of the folder and is written as it was read."""
+    try:
+        manifest = parse_manifest(raw)
+    except ConfigurationError:
+        return
+    for part in manifest.parts:
+        assert (scratch() / part.name).resolve().is_relative_to(scratch().resolve())
+    assert parse_manifest(manifest.to_json()) == manifest

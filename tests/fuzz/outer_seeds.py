@@ -9,9 +9,11 @@ from pathlib import Path
 from eth_abi.abi import encode
 
 from chain_gateway.deployment import Deployment, write_deployment
+from group_protocol.advertisement import Advertisement
 from group_protocol.crypto.keys import PrivateKey
 from group_protocol.identifiers import Address, GroupId, ObjectId, Token
 from group_protocol.ports import RegistryIdentity
+from master_api.backups.manifest import Manifest, Part
 from slave_client.buffer_file import BufferFile
 from slave_client.buffered_record import BufferedRecord, BufferLimits
 from slave_client.device_state import DeviceState, Enrolment, JoinStep
@@ -97,6 +99,7 @@ def file_seeds() -> dict[str, list[bytes]]:
             "recordings": _recordings(),
             "state_files": _state_files(Path(folder) / "state"),
             "buffer_file": _buffer_files(Path(folder)),
+            "backup_manifests": _manifests(),
         }
 
 
@@ -105,6 +108,32 @@ def _settings() -> list[bytes]:
         b'port = 3001\nsuites = ["H1", "E1"]\nchain = "http://127.0.0.1:8545"\nlog_format = "json"\n',
         b'via = "data"\nbatch_s = 0.5\n[[sensor]]\nkind = "replay"\npath = "pulse.csv"\nrate_hz = 100\n',
         b"replay:pulse.csv,rate_hz=100,repeat=yes",
+    ]
+
+
+def finding_seeds() -> dict[str, list[bytes]]:
+    """What a master advertises, and what is heard of it."""
+    master = "5a" * 20
+    return {
+        "advertisements": [
+            "\n".join(
+                f"{key}={value}" for key, value in Advertisement(Address(b"Z" * 20)).to_properties().items()
+            ).encode(),
+            b"txtvers\nprotocol=1",
+        ],
+        "sightings": [
+            json.dumps({"name": "vgroup 5a", "master": master, "hosts": hosts, "port": 3000}).encode()
+            for hosts in (["192.0.2.7", "2001:db8::7"], ["fe80::1%lo", "127.0.0.1", "ward.local"], [])
+        ],
+    }
+
+
+def _manifests() -> list[bytes]:
+    parts = (Part("master.sqlite3", 4096, "0" * 64), Part("gateway/chain/chain.sqlite3", 0, "f" * 64))
+    made_at = "2026-11-24T13:58:59+00:00"
+    return [
+        Manifest("0.1.0", "0x" + "5a" * 20, "67" * 16, made_at, 3, "sqlite", parts).to_json(),
+        Manifest("0.1.0", "", "", made_at, 0, "postgresql", ()).to_json(),
     ]
 
 

@@ -28,7 +28,6 @@ NOT_FUZZED: Final = {
     "chain_gateway/events.py::decode_ours": "the decoder of one log, for each of a list",
     "group_protocol/identifiers.py::parse_session_id": "a comparison of lengths",
     "master_api/audit.py::parse_optional": "takes an operator's own option: 64 hex digits",
-    "master_api/backups/manifest.py::parse_manifest": "an operator's own backup; its unit tests damage each part",
     "measure/paper_baseline/clear_texts.py": "the paper's protocol, on loopback only, to compare with",
     "measure/paper_baseline/json_form.py": "the same",
     "measure/paper_baseline/messages.py": "the same",

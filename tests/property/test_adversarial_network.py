@@ -282,6 +282,7 @@ def keep_the_old_key(_master: HostileTestMaster, _old: Address) -> None:
     """Admit a device under a key that it rotated out."""
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("target", "flaw"),
     [
