@@ -25,7 +25,7 @@ def verify_command(
     as_json: AsJson = False,
 ) -> None:
     """Verify that no entry was altered, removed or reordered. Exit 1 if one was. Note the head elsewhere."""
-    from master_api.composition import verify_audit  # noqa: PLC0415 - the chain takes a second to import
+    from master_api.operating import verify_audit  # noqa: PLC0415 - the chain takes a second to import
 
     try:
         result = asyncio.run(verify_audit(configured(data_dir), head, ask_passphrase))

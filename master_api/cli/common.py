@@ -58,7 +58,7 @@ async def _ask_or_operate(config: MasterConfig, operation: str, arguments: JsonO
         answer = await ask_running_master(config.admin_socket, operation, arguments)
         if answer is not None:
             return answer
-    from master_api.composition import operate  # noqa: PLC0415 - the chain takes a second to import
+    from master_api.operating import operate  # noqa: PLC0415 - the chain takes a second to import
 
     return await operate(config, operation, arguments, ask_passphrase)
 

@@ -82,7 +82,8 @@ def run_command(  # noqa: PLR0913 - Typer makes an option of each parameter
         "log_format": log_format,
         "log_level": log_level,
     }
-    from master_api.composition import key_in_force, run_master  # noqa: PLC0415 - the chain takes a second to import
+    from master_api.key_slots import key_in_force  # noqa: PLC0415 - the chain takes a second to import
+    from master_api.running import run_master  # noqa: PLC0415 - as above
 
     def read_config() -> MasterConfig:
         return load_config(data_dir, options=options)
@@ -109,7 +110,7 @@ def rotate_key_command(
 
     Interrupted, it is run again: it goes on where it stood.
     """
-    from master_api.composition import rotate_master_key  # noqa: PLC0415 - the chain takes a second to import
+    from master_api.key_slots import rotate_master_key  # noqa: PLC0415 - the chain takes a second to import
 
     result = run(rotate_master_key(load_config(data_dir), ask_passphrase, abandons=abandon))
     meaning = result.pop("meaning")

@@ -91,7 +91,7 @@ def test_invitation_of_the_old_key_is_good_for_its_device_and_a_new_one_for_a_de
 STEPS = {
     "keep_master_change": "master_api.key_rotation",
     "put_change_in_force": "master_api.key_rotation",
-    "promote_next_key": "master_api.composition",
+    "promote_next_key": "master_api.key_slots",
 }
 """Where power is cut: the function that is never entered, and the module that would have called it."""
 CUT = """
