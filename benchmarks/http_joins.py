@@ -32,6 +32,7 @@ from measure.paper_baseline.relay import Relay, relay_to
 from measure.paper_baseline.server import serve
 from slave_client.transport import Transport
 from system_ports import event_loop
+from system_ports.garbage import settle_collector
 from system_ports.edge_server import EdgeServer, json_response
 from tests.support.fake_registry import FakeRegistry
 from tests.support.running_master import Bench, running_master
@@ -155,6 +156,7 @@ def paper_http_probe() -> Probe:
 
 def http_join_probes() -> list[Probe]:
     """All of them; what stays out of the time is the making of keys, of invitations and of the server."""
+    settle_collector()  # as a master does when it has started
     return [
         reference_probe(),
         *(

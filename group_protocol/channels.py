@@ -62,7 +62,7 @@ class Lane(NamedTuple):
 class KeyRatchet:
     """The key of one lane in its current generation. Keys of older generations are gone."""
 
-    __slots__ = ("_aead", "_associated", "_cipher", "_generation", "_key", "_lane")
+    __slots__ = ("_aead", "_associated", "_generation", "_key", "_lane", "_made")
 
     def __init__(self, aead: Aead, key: bytes, lane: Lane) -> None:
         self._aead = aead
@@ -77,8 +77,15 @@ class KeyRatchet:
     def _install(self, key: bytes, generation: int) -> None:
         self._key = key
         self._generation = generation
-        self._cipher = SealingKey(self._aead, key)
+        self._made: SealingKey | None = None
         self._associated = self._lane.associated(generation)
+
+    @property
+    def _cipher(self) -> SealingKey:
+        """Made when it is first used: of a join's twelve lanes eight are not."""
+        if self._made is None:
+            self._made = SealingKey(self._aead, self._key)
+        return self._made
 
     def seal(self, seq: int, plaintext: bytes) -> bytes:
         """Seal under ``seq``, moving to its generation first.
