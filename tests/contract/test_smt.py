@@ -67,12 +67,13 @@ def test_register_whose_source_has_changed_is_not_put_to_chc(monkeypatch: pytest
         derive(WATCH)
 
 
-@pytest.mark.skipif(not IS_DEEP, reason="a quarter of an hour that proves nothing so far: make prove-contract")
-@pytest.mark.timeout(0)
-def test_chc_asked_about_the_register_itself_finds_no_counterexample(tmp_path: Path) -> None:
-    file = tmp_path / "RegisterObjects.sol"
-    file.write_text(derive(WATCH), "utf-8")
-    listed: dict[str, str] = json.loads((FOLDER / "result.json").read_text("utf-8"))["RegisterObjects"]
-    found = verdicts_of(file)
-    assert found.keys() == listed.keys()
-    assert [text for text, verdict in listed.items() if verdict == "proved" and found[text] != "proved"] == []
+if IS_DEEP:  # a quarter of an hour that proves nothing so far: make prove-contract
+
+    @pytest.mark.timeout(0)
+    def test_chc_asked_about_the_register_itself_finds_no_counterexample(tmp_path: Path) -> None:
+        file = tmp_path / "RegisterObjects.sol"
+        file.write_text(derive(WATCH), "utf-8")
+        listed: dict[str, str] = json.loads((FOLDER / "result.json").read_text("utf-8"))["RegisterObjects"]
+        found = verdicts_of(file)
+        assert found.keys() == listed.keys()
+        assert [text for text, verdict in listed.items() if verdict == "proved" and found[text] != "proved"] == []

@@ -164,7 +164,7 @@ def test_master_put_back_from_before_the_change_is_refused_by_a_device_that_met_
     assert bed.master.run("master", "restore", str(backup)).returncode == 0
     bed.master.start()
     wait_until(
-        lambda: "is not the master" in str((bed.device.status().get("last_error") or {}).get("message")),
+        lambda: f"not {newest}" in str((bed.device.status().get("last_error") or {}).get("message")),
         "the device believes a key that was given up",
         bed.device.tail,
     )

@@ -88,7 +88,9 @@ def fields_of_page(message: str) -> list[str]:
     return re.findall(r'"(\w+)"', re.sub(r'":"?\w*"?', '"', re.sub(r"\[, .*?\]", "", body.group(1))))
 
 
-NOT_MODELLED = {"cookie", "extensions", "proof_length", "01", "payload_length"}
+EXTENSIONS = {"software", "standing"}
+"""Fields of the code that travel as typed extensions of M4 (§3.6). A ticket with a standing opens no session."""
+NOT_MODELLED = {"cookie", "extensions", "proof_length", "01", "payload_length", *EXTENSIONS}
 TERMS = [
     "evidence_policy",
     "records_per_checkpoint",
