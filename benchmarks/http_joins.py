@@ -32,8 +32,8 @@ from measure.paper_baseline.relay import Relay, relay_to
 from measure.paper_baseline.server import serve
 from slave_client.transport import Transport
 from system_ports import event_loop
-from system_ports.garbage import settle_collector
 from system_ports.edge_server import EdgeServer, json_response
+from system_ports.garbage import settle_collector
 from tests.support.fake_registry import FakeRegistry
 from tests.support.running_master import Bench, running_master
 from tests.support.seeded import ManualClock

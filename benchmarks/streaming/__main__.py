@@ -25,8 +25,8 @@ from benchmarks.streaming.payloads import READING_BYTES
 
 _PARTS = ("flood", "anchors", "crowd", "slave")
 _PEERS = ((Client.NODE, 20), (Client.NODE, 100), (Client.NODE, 400), (Client.C, 100))
-"""Clients and windows of the peer's publishers: all are tried, and the fastest counts. The windows are those of our own
-devices."""
+"""Clients and windows of the peer's publishers: all are tried, and the fastest counts, by its median. The windows are
+those of our own devices."""
 RESULTS = "streaming.json"
 
 Report = Callable[[str], None]

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from statistics import mean
+from statistics import mean, median
 from typing import Any, Final
 
 PAGE: Final = "STREAMING.md"
@@ -30,7 +30,7 @@ _DIFFERS: Final = """
 | after the run | every acknowledged record is verified again (`records.verify`), or the run fails | nothing |
 
 The peer is driven by npm's client and by the broker's own library in C (one thread for each client), with the windows of
-our own devices; the fastest of its durable turns is the target. Both sides' load runs on the same cores as the server. The devices use the slave's own session, outbox, delivery and
+our own devices; the median of the fastest client and window, persistence on, is the target. Both sides' load runs on the same cores as the server. The devices use the slave's own session, outbox, delivery and
 transport code; the floods and the crowd leave the slave's disk buffer out (payloads are made beforehand, as the peer's
 are); the part `slave` has all of it.
 """  # noqa: E501 - a table
@@ -61,7 +61,7 @@ def write_page(folder: Path, document: Mapping[str, Any]) -> str:
 
 def _floods(measured: Mapping[str, Any]) -> str:
     bound = measured["bound"]
-    durable = max(run["delivered_per_s"] for run in measured["peer"] if run["is_persistent"])
+    durable, best_turn = _peer_to_match([run for run in measured["peer"] if run["is_persistent"]])
     targets = {
         ("CHECKPOINTS", 1, 1, 400): durable,
         ("CHECKPOINTS", 256, 128, 64): 3 * durable,
@@ -87,11 +87,27 @@ def _floods(measured: Mapping[str, Any]) -> str:
             f" {_at_least(target)} | {_verdict(target is None or run['readings_per_s'] >= target, target)} |"
             f" {run['master_cpu_us']:.1f} | {run['device_cpu_us']:.1f} |"
         )
+    turns = sum(run["is_persistent"] for run in measured["peer"])
+    lines.append(
+        f"\nThe peer to match: the median of its fastest client and window, {durable:,.0f}/s. Its best single turn of"
+        f" {turns}, on a machine whose speed varies: {best_turn:,.0f}/s."
+    )
     lines.append(
         f"\nSignatures alone, nothing else done: {bound['cores']} cores verify {bound['verified_per_s']:,.0f}/s;"
         f" they sign and verify {bound['both_per_s']:,.0f}/s, which is the bound where devices and master share them."
     )
     return "\n".join(lines)
+
+
+def _peer_to_match(turns: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
+    """The median of the client and window that came out fastest, and the best turn of all.
+
+    The best of many noisy turns is no speed that anybody has, and ours are measured once each.
+    """
+    by_kind: dict[tuple[str, int], list[float]] = {}
+    for turn in turns:
+        by_kind.setdefault((turn["client"], turn["window"]), []).append(turn["delivered_per_s"])
+    return max(median(kind) for kind in by_kind.values()), max(turn["delivered_per_s"] for turn in turns)
 
 
 def _anchors(runs: Sequence[Mapping[str, Any]]) -> str:
