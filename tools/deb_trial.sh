@@ -122,7 +122,7 @@ systemctl start vgroup-master
 vgroup group create "Ward 4"
 string=$(vgroup device invite "Bed 2" --host 127.0.0.1 --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["pairing_string"])')
 vgroup slave join "$string" --state-dir /var/lib/vgroup-slave/second
-vgroup device list | grep -i active
+vgroup device list | grep -w member
 { vgroup doctor --json || [ $? = 1 ]; } | python3 -c 'import json, sys; found = json.load(sys.stdin); assert set(found) == {"master", "slave"}, found'
 vgroup explain gateway-unreachable | grep -q 'systemctl status vgroup-gateway'
 
