@@ -104,12 +104,8 @@ def read_key(data_dir: Path, passphrase: AskPassphrase) -> PrivateKey:
             remedy=f"Move {KEYSTORE_NAME} or {PLAIN_KEY_NAME} away.",
             code=ErrorCode.KEY_FILE_DAMAGED,
         )
-    if keystore.exists():
-        refuse_if_readable_by_others(keystore)
-        return _open_keystore(keystore, passphrase())
-    if plain.exists():
-        refuse_if_readable_by_others(plain)
-        return _parse_plain_key(plain)
+    if key := _read_slot(keystore, plain, passphrase):
+        return key
     if credential := find_credential(KEY_CREDENTIAL):
         return _parse_plain_key(credential)
     raise ConfigurationError(
@@ -119,14 +115,7 @@ def read_key(data_dir: Path, passphrase: AskPassphrase) -> PrivateKey:
 
 def read_next_key(data_dir: Path, passphrase: AskPassphrase) -> PrivateKey | None:
     """The key in the second slot, or None. Raises ConfigurationError as :func:`read_key`."""
-    keystore, plain = data_dir / NEXT_KEYSTORE_NAME, data_dir / NEXT_PLAIN_KEY_NAME
-    if keystore.exists():
-        refuse_if_readable_by_others(keystore)
-        return _open_keystore(keystore, passphrase())
-    if plain.exists():
-        refuse_if_readable_by_others(plain)
-        return _parse_plain_key(plain)
-    return None
+    return _read_slot(data_dir / NEXT_KEYSTORE_NAME, data_dir / NEXT_PLAIN_KEY_NAME, passphrase)
 
 
 def write_next_key(data_dir: Path, key: PrivateKey, passphrase: AskPassphrase) -> None:
@@ -162,6 +151,16 @@ def discard_next_key(data_dir: Path) -> None:
     for next_name in (NEXT_KEYSTORE_NAME, NEXT_PLAIN_KEY_NAME):
         (data_dir / next_name).unlink(missing_ok=True)
     sync_folder(data_dir)
+
+
+def _read_slot(keystore: Path, plain: Path, passphrase: AskPassphrase) -> PrivateKey | None:
+    if keystore.exists():
+        refuse_if_readable_by_others(keystore)
+        return _open_keystore(keystore, passphrase())
+    if plain.exists():
+        refuse_if_readable_by_others(plain)
+        return _parse_plain_key(plain)
+    return None
 
 
 def _open_keystore(path: Path, passphrase: str) -> PrivateKey:

@@ -80,6 +80,14 @@ def print_fields(fields: JsonObject) -> None:
         typer.echo(f"{name.replace('_', ' '):{width}}  {'–' if value is None else value}")
 
 
+def print_result(result: JsonObject, *, as_json: bool) -> None:
+    """What an operation answered, as JSON or for reading."""
+    if as_json:
+        print_json(result)
+    else:
+        print_fields(result)
+
+
 def print_table(rows: Sequence[JsonObject], columns: Sequence[str]) -> None:
     """Columns as wide as their widest value; wide tables wrap no value, so that an oid can be copied."""
     cells = [list(columns), *([_cell(row.get(column)) for column in columns] for row in rows)]

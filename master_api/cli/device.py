@@ -9,7 +9,7 @@ import typer
 
 from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import ConfigurationError
-from master_api.cli.common import AsJson, DataDir, ask_master, make_app, print_fields, print_json, print_table
+from master_api.cli.common import AsJson, DataDir, ask_master, make_app, print_json, print_result, print_table
 from master_api.cli.invitations import deliver_invitations, find_lifetime_s
 from master_api.descriptions import JsonObject
 from master_api.invitation_names import INVITATIONS_MAX
@@ -18,6 +18,7 @@ from master_api.store.invitations import InvitationState
 
 device_app = make_app()
 
+TheDevice = Annotated[str, typer.Argument(help="The device's whole oid, or its name.")]
 _COLUMNS = ("oid", "short", "name", "standing", "records", "has_session", "software", "last_seen")
 _INVITATION_COLUMNS = ("name", "state", "expires_at", "wrong_proofs")
 
@@ -96,7 +97,7 @@ def list_command(*, data_dir: DataDir = None, as_json: AsJson = False) -> None:
 @device_app.command("evict")
 @device_app.command("revoke")
 def revoke_command(
-    device: Annotated[str, typer.Argument(help="The device's whole oid, or its name.")],
+    device: TheDevice,
     *,
     data_dir: DataDir = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
@@ -108,16 +109,12 @@ def revoke_command(
     """
     if not yes:
         typer.confirm(f"Evict {device} for good?", abort=True, err=True)
-    result = ask_master(data_dir, "device.revoke", device=device)
-    if as_json:
-        print_json(result)
-    else:
-        print_fields(result)
+    print_result(ask_master(data_dir, "device.revoke", device=device), as_json=as_json)
 
 
 @device_app.command("ban")
 def ban_command(
-    device: Annotated[str, typer.Argument(help="The device's whole oid, or its name.")],
+    device: TheDevice,
     *,
     data_dir: DataDir = None,
     as_json: AsJson = False,
@@ -126,22 +123,15 @@ def ban_command(
 
     The contract hears nothing of it: against a stolen key, evict.
     """
-    _show(ask_master(data_dir, "device.ban", device=device), as_json=as_json)
+    print_result(ask_master(data_dir, "device.ban", device=device), as_json=as_json)
 
 
 @device_app.command("unban")
 def unban_command(
-    device: Annotated[str, typer.Argument(help="The device's whole oid, or its name.")],
+    device: TheDevice,
     *,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
     """Lift a ban: the device goes on by itself, and delivers what it kept."""
-    _show(ask_master(data_dir, "device.unban", device=device), as_json=as_json)
-
-
-def _show(result: JsonObject, *, as_json: bool) -> None:
-    if as_json:
-        print_json(result)
-    else:
-        print_fields(result)
+    print_result(ask_master(data_dir, "device.unban", device=device), as_json=as_json)

@@ -4,8 +4,7 @@ from typing import Annotated
 
 import typer
 
-from master_api.cli.common import AsJson, DataDir, ask_master, make_app, print_fields, print_json
-from master_api.descriptions import JsonObject
+from master_api.cli.common import AsJson, DataDir, ask_master, make_app, print_result
 
 group_app = make_app()
 
@@ -18,17 +17,10 @@ def create_command(
     as_json: AsJson = False,
 ) -> None:
     """Form the master's group on the contract."""
-    _show(ask_master(data_dir, "group.create", name=name), as_json=as_json)
+    print_result(ask_master(data_dir, "group.create", name=name), as_json=as_json)
 
 
 @group_app.command("show")
 def show_command(*, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Show the group as the contract has it."""
-    _show(ask_master(data_dir, "group.show"), as_json=as_json)
-
-
-def _show(group: JsonObject, *, as_json: bool) -> None:
-    if as_json:
-        print_json(group)
-    else:
-        print_fields(group)
+    print_result(ask_master(data_dir, "group.show"), as_json=as_json)
