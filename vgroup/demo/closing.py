@@ -48,7 +48,7 @@ def _facts(summary: Summary) -> list[tuple[str, str]]:
     slaves = summary.slaves
     sent, stored = sum(slave.records_sent for slave in slaves), sum(slave.records_stored for slave in slaves)
     kept_back = sum(slave.records_sent - slave.records_stored for slave in slaves if slave.is_revoked)
-    after = f" ({kept_back} of the revoked slave were not taken)" if kept_back else ""
+    after = f" (not taken: {kept_back} of the revoked slave)" if kept_back else ""
     refused = sum(attack.is_refused for attack in summary.attacks)
     held = sum(check.holds for check in summary.checks)
     samples = sum(slave.readings_stored for slave in slaves)
