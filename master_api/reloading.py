@@ -1,7 +1,7 @@
 """Which settings a running master takes anew at SIGHUP, and how each comes into force."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from typing import Final
 
 from master_api.config import MasterConfig
@@ -9,6 +9,7 @@ from master_api.context import MasterContext
 from master_api.enrolment import Enrolment
 from system_ports.edge_server import ConnectionBounds
 from system_ports.logs import configure_logs
+from system_ports.reloading import Reloaded, take_reloadable
 
 PROGRAM: Final = "vgroup-master"
 """The journal's name for this program."""
@@ -33,14 +34,6 @@ RELOADABLE: Final = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Reloaded:
-    """What came of a reload: the names of the settings that changed, and of those that need a restart."""
-
-    changed: tuple[str, ...]
-    waiting: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Reloader:
     """Brings new settings into force.
 
@@ -56,18 +49,15 @@ class Reloader:
     bounds: ConnectionBounds
     configure: Callable[[str, str, str], None] = configure_logs
 
-    def reload(self, wanted: MasterConfig) -> Reloaded:
+    def reload(self, wanted: MasterConfig) -> Reloaded[MasterConfig]:
         """Take what can be taken."""
-        held = self.context.config
-        differing = {item.name for item in fields(held) if getattr(held, item.name) != getattr(wanted, item.name)}
-        changed = differing & RELOADABLE
-        config = replace(held, **{name: getattr(wanted, name) for name in changed})
-        self.context.config = config
-        if changed & {"log_format", "log_level"}:
+        reloaded = take_reloadable(self.context.config, wanted, RELOADABLE)
+        config = self.context.config = reloaded.config
+        if {"log_format", "log_level"} & set(reloaded.changed):
             self.configure(config.log_format, config.log_level, PROGRAM)
-        if any(name.startswith("handshakes_") for name in changed):
+        if any(name.startswith("handshakes_") for name in reloaded.changed):
             self.enrolment.change_rates(config.handshake_rate_per_address, config.handshake_rate)
         self.context.half_open.change_bounds(config.half_open_max, config.half_open_per_address_max)
         self.context.live.change_bound(config.sessions_max)
         self.bounds.change(config.connections_max, config.connections_per_address_max)
-        return Reloaded(tuple(sorted(changed)), tuple(sorted(differing - RELOADABLE)))
+        return reloaded

@@ -100,9 +100,8 @@ async def _reload_at_each(
         except ConfigurationError as exc:
             _log.error("settings are wrong, the old ones stay", extra={"fields": exc.as_fields()})
         else:
-            reloaded = service.reloader.reload(wanted) if service.reloader else None
-            changed, waiting = (reloaded.changed, reloaded.waiting) if reloaded else ((), ())
-            _log.info("reloaded", extra={"fields": {"changed": ",".join(changed), "need_restart": ",".join(waiting)}})
+            if service.reloader is not None:  # it is there since the master listens
+                _log.info("reloaded", extra={"fields": service.reloader.reload(wanted).as_fields()})
         notifier.ready(_describe(service, port))
 
     await signals.reload_at_each(reload)

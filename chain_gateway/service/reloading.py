@@ -3,13 +3,13 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import fields
 from typing import Final
 
 from chain_gateway.service.config import ServiceConfig
 from chain_gateway.service.handlers import Handlers
 from group_protocol.errors import ConfigurationError
 from system_ports.logs import configure_logs
+from system_ports.reloading import take_reloadable
 from system_ports.service_notify import ServiceNotifier
 
 PROGRAM: Final = "vgroup-gateway"
@@ -54,12 +54,9 @@ class Reloader:
         self._notifier.ready("running")
 
     def _take(self, wanted: ServiceConfig) -> None:
-        names = [field.name for field in fields(ServiceConfig)]
-        changed = [name for name in names if getattr(wanted, name) != getattr(self._config, name)]
-        configure_logs(wanted.log_format, wanted.log_level, PROGRAM)
-        if any(name.startswith("requests_") for name in changed):
-            self._handlers.limit_rates(wanted)
-        taken = ",".join(name for name in changed if name in AT_ONCE)
-        waiting = ",".join(name for name in changed if name not in AT_ONCE)
-        _log.info("reloaded", extra={"fields": {"changed": taken, "need_restart": waiting}})
-        self._config = wanted
+        reloaded = take_reloadable(self._config, wanted, AT_ONCE)
+        self._config = config = reloaded.config
+        configure_logs(config.log_format, config.log_level, PROGRAM)
+        if any(name.startswith("requests_") for name in reloaded.changed):
+            self._handlers.limit_rates(config)
+        _log.info("reloaded", extra={"fields": reloaded.as_fields()})
