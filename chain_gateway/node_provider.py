@@ -11,7 +11,7 @@ from web3 import AsyncHTTPProvider
 from web3.types import RPCEndpoint, RPCResponse
 
 from chain_gateway.node_answers import UnusableAnswer
-from system_ports.shallow_json import load_shallow_json
+from group_protocol.shallow_json import load_shallow_json
 
 ANSWER_MAX_BYTES = 32 * 1024 * 1024
 """An answer of logs is the largest: some 40,000 of them, more than a range of blocks that we ask for can hold."""

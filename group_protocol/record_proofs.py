@@ -3,7 +3,6 @@
 A proof names everything that is to be checked; what the chain has to say to it, :mod:`chain_gateway.proof_check` asks.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -31,6 +30,7 @@ from group_protocol.records import (
     verify_checkpoint,
     verify_record,
 )
+from group_protocol.shallow_json import load_shallow_json
 from group_protocol.typed_data import TypedDataDomain
 
 FORMAT: Final = "vgroup record proof 1"
@@ -188,35 +188,37 @@ def parse_record_proof(raw: bytes) -> RecordProof:
     if len(raw) > PROOF_MAX_BYTES:
         raise DecodingError(f"a proof has at most {PROOF_MAX_BYTES} bytes")
     try:
-        fields = json.loads(raw)
+        fields = load_shallow_json(raw)
         if fields["format"] != FORMAT:
             raise DecodingError(f"this is no {FORMAT!r}")
         return _parse(fields)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
+    except (ValueError, KeyError, TypeError, AttributeError) as exc:
         raise DecodingError(f"this is no proof of a record: {exc!r}") from exc
 
 
 def _parse(fields: Mapping[str, Any]) -> RecordProof:
     anchor, tree, record, checkpoint = fields["anchor"], fields["tree"], fields["record"], fields["checkpoint"]
     signature = record["signature"]
+    if signature is not None and checkpoint is not None:
+        raise DecodingError("a checkpoint stands only where the record has no signature")
     return RecordProof(
         chain_id=_number(fields["chain_id"]),
-        contract=parse_address(_prefixed(fields["contract"])),
-        gid=parse_group_id(bytes.fromhex(fields["gid"])),
+        contract=parse_address(_unhex(_without_prefix(fields["contract"]))),
+        gid=parse_group_id(_unhex(fields["gid"])),
         anchor=AnchorPlace(
             _exactly(anchor["root"], HASH_BYTES),
             _number(anchor["from_record"]),
             _number(anchor["to_record"]),
-            _prefixed(anchor["transaction"]),
+            _exactly(_without_prefix(anchor["transaction"]), HASH_BYTES),
             _number(anchor["block"]),
         ),
         index=_number(tree["index"]),
         size=_number(tree["size"]),
-        path=tuple(_exactly(node, HASH_BYTES) for node in tree["path"]),
+        path=tuple(_exactly(node, HASH_BYTES) for node in _list(tree["path"])),
         record=AnchoredRecord(
             number=_number(record["number"]),
-            sender=parse_object_id(bytes.fromhex(record["from"])),
-            receiver=parse_object_id(bytes.fromhex(record["to"])),
+            sender=parse_object_id(_unhex(record["from"])),
+            receiver=parse_object_id(_unhex(record["to"])),
             seq=_number(record["seq"]),
             epoch=_number(record["epoch"]),
             payload_hash=_exactly(record["payload_hash"], HASH_BYTES),
@@ -224,15 +226,15 @@ def _parse(fields: Mapping[str, Any]) -> RecordProof:
             received_at_unix_ms=_number(record["received_at_unix_ms"]),
             signature=None if signature is None else Signature(_exactly(signature, SIGNATURE_BYTES)),
         ),
-        payload=bytes.fromhex(record["payload"]),
+        payload=_unhex(record["payload"]),
         checkpoint=None if checkpoint is None else _parse_checkpoint(checkpoint),
     )
 
 
 def _parse_checkpoint(fields: Mapping[str, Any]) -> CheckpointProof:
     records = tuple(
-        PeriodRecord(parse_object_id(bytes.fromhex(to)), _number(seq), _exactly(digest, HASH_BYTES))
-        for to, seq, digest in fields["records"]
+        PeriodRecord(parse_object_id(_unhex(to)), _number(seq), _exactly(digest, HASH_BYTES))
+        for to, seq, digest in _list(fields["records"])
     )
     if not records:
         raise DecodingError("a checkpoint's period has a record")
@@ -248,18 +250,33 @@ def _parse_checkpoint(fields: Mapping[str, Any]) -> CheckpointProof:
     )
 
 
+def _list(value: object) -> list[Any]:
+    if not isinstance(value, list):  # an object would be gone through by its names
+        raise DecodingError("a list of the proof is none")
+    return value
+
+
 def _number(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 64:
         raise DecodingError(f"{str(value)[:32]!r} is no number of a proof")
     return value
 
 
-def _prefixed(text: str) -> bytes:
-    return bytes.fromhex(text.removeprefix("0x"))
+def _without_prefix(text: str) -> str:
+    if not text.startswith("0x"):
+        raise DecodingError(f"{text[:8]!r} does not begin with 0x")
+    return text[2:]
+
+
+def _unhex(text: str) -> bytes:
+    raw = bytes.fromhex(text)
+    if raw.hex() != text:  # fromhex takes capitals and white space too: a proof would have many texts
+        raise DecodingError("a value of the proof is not lower-case hex")
+    return raw
 
 
 def _exactly(text: str, length_bytes: int) -> bytes:
-    raw = bytes.fromhex(text)
+    raw = _unhex(text)
     if len(raw) != length_bytes:
         raise DecodingError(f"a value of the proof has {len(raw)} bytes, not {length_bytes}")
     return raw

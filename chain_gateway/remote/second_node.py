@@ -17,7 +17,7 @@ from chain_gateway.remote.client import read_bounded
 from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import DecodingError, RegistryInconsistent, RegistryUnavailable
 from group_protocol.identifiers import Address
-from system_ports.shallow_json import load_shallow_json
+from group_protocol.shallow_json import load_shallow_json
 
 _HEADER_ONLY: Final = False
 _CHECK: Final = "Check verify_rpc: the second node's URL, and that it runs and follows the same chain."

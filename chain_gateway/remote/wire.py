@@ -60,7 +60,7 @@ from group_protocol.ports import (
     RevocationRequest,
     RotationRequest,
 )
-from system_ports.shallow_json import load_shallow_json
+from group_protocol.shallow_json import load_shallow_json
 
 INTEGER_LIMIT: Final = 1 << 64
 MESSAGE_MAX_CHARACTERS: Final = 300

@@ -11,7 +11,7 @@ from typing import Final
 
 from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import ConfigurationError
-from system_ports.shallow_json import load_shallow_json
+from group_protocol.shallow_json import load_shallow_json
 
 MANIFEST_NAME: Final = "manifest.json"
 FORMAT: Final = 1

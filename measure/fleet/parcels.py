@@ -15,9 +15,9 @@ from typing import Final
 
 from group_protocol.identifiers import ObjectId
 from group_protocol.senml import Reading
+from group_protocol.shallow_json import load_shallow_json
 from measure.errors import MeasurementError
 from measure.results import Results, results_from_json
-from system_ports.shallow_json import load_shallow_json
 
 PIECE_BYTES: Final = 16_384
 WHOLE_MAX_BYTES: Final = 32_000_000

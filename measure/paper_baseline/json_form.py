@@ -5,8 +5,8 @@ import binascii
 import json
 from collections.abc import Mapping
 
+from group_protocol.shallow_json import load_shallow_json
 from measure.paper_baseline.errors import MalformedMessage
-from system_ports.shallow_json import load_shallow_json
 
 Json = Mapping[str, object]
 

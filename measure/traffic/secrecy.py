@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
+from group_protocol.shallow_json import load_shallow_json
 from measure.wire.capture import RecordedConnection
-from system_ports.shallow_json import load_shallow_json
 
 _SUBSTRING_MIN_BYTES: Final = 6
 """Shorter secrets (the paper's two-byte oid) are looked for as whole members: as a substring chance would find them."""

@@ -10,8 +10,8 @@ from typing import Final
 
 from group_protocol.errors import DecodingError
 from group_protocol.identifiers import Address, parse_address
+from group_protocol.shallow_json import load_shallow_json
 from slave_client.finding.places import Place, is_usable_hint, on_every_link
-from system_ports.shallow_json import load_shallow_json
 
 SEARCH_S: Final = 4.0
 """mDNS asks at once, after one second and after three (RFC 6762 §5.2): a lost packet or two cost no search."""

@@ -3,11 +3,12 @@ import sys
 
 import pytest
 
-from system_ports.shallow_json import DEPTH_MAX, load_shallow_json
+from group_protocol.shallow_json import DEPTH_MAX, load_shallow_json
 
 
 def test_nesting_up_to_the_bound_is_read() -> None:
     assert load_shallow_json(b"[" * DEPTH_MAX + b"]" * DEPTH_MAX) is not None
+    assert load_shallow_json(b"[" * (DEPTH_MAX - 1) + b"[],[]" + b"]" * (DEPTH_MAX - 1)) is not None
     assert load_shallow_json(b'{"a":[' + b",".join([b"[]"] * 500) + b"]}") == {"a": [[]] * 500}
 
 
@@ -27,6 +28,7 @@ def test_text_that_is_no_json_is_refused(text: bytes) -> None:
 
 def test_brackets_inside_strings_do_not_count() -> None:
     assert load_shallow_json(b'{"info":"' + b"[" * 100 + b'"}') == {"info": "[" * 100}
+    assert load_shallow_json(b'"' + b"[" * 100 + b'"') == "[" * 100
 
 
 def test_process_with_the_recursion_limit_of_py_evm_survives() -> None:
