@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from aiohttp import web
-
 from benchmarks.core_join import STEPS, CoreMaster, CoreSlave
 from benchmarks.fixtures import IDENTITY
 from benchmarks.joins import PAPER, body_bytes, new_key
@@ -23,6 +21,7 @@ from benchmarks.preparing import reference_probe
 from benchmarks.timing import Probe
 from group_protocol.crypto.keys import PrivateKey
 from group_protocol.errors import UnexpectedMessageError
+from group_protocol.limits import HANDSHAKE_BODY_MAX_BYTES
 from group_protocol.ports import AssociationRequest, Receipt
 from group_protocol.suites import Suite
 from group_protocol.tickets import MembershipState
@@ -32,7 +31,8 @@ from measure.paper_baseline.relay import Relay, relay_to
 from measure.paper_baseline.server import serve
 from slave_client.transport import Transport
 from system_ports import event_loop
-from system_ports.edge_server import EdgeServer, json_response
+from system_ports.edge_messages import EdgeAnswer, EdgeRequest
+from system_ports.edge_server import EdgeServer
 from system_ports.garbage import settle_collector
 from tests.support.fake_registry import FakeRegistry
 from tests.support.running_master import Bench, running_master
@@ -60,17 +60,17 @@ def complete(suite: str) -> str:
 @asynccontextmanager
 async def edge(handler: Callable[[str, bytes], bytes]) -> AsyncIterator[int]:
     """The master's edge server around a function of path and body; yields the port."""
+    config = MasterConfig(data_dir=Path(), port=0)
 
-    async def handle(request: web.BaseRequest) -> web.StreamResponse:
-        return json_response(handler(request.path, await request.read()))
+    async def handle(request: EdgeRequest) -> EdgeAnswer:
+        body = await request.read_body(HANDSHAKE_BODY_MAX_BYTES, config.body_timeout_s)
+        return EdgeAnswer(handler(request.path, body))
 
-    runner = web.ServerRunner(EdgeServer(handle, MasterConfig(data_dir=Path(), port=0)))
-    await runner.setup()
+    server = EdgeServer(handle, config)
     try:
-        await web.TCPSite(runner, HOST, 0).start()
-        yield int(runner.addresses[0][1])
+        yield await server.listen(HOST, 0)
     finally:
-        await runner.cleanup()
+        await server.close(config.shutdown_s)
 
 
 async def join_over(transport: Transport, slave: CoreSlave) -> None:
@@ -100,7 +100,7 @@ def http_join_probe(suite: Suite) -> Probe:
 
 
 def bare_http_probe(suite: Suite) -> Probe:
-    """What three exchanges of that length cost aiohttp, both sides: the floor under the number above."""
+    """What three exchanges of that length cost edge and transport: the floor under the number above."""
     lengths = body_bytes(suite)
     requests = dict(zip(STEPS, (bytes(length) for length in lengths[::2]), strict=True))
     answers = dict(zip(STEPS, (bytes(length) for length in lengths[1::2]), strict=True))

@@ -26,7 +26,7 @@ from master_api.openapi import openapi_document
 from master_api.record_intake import RecordIntake
 from master_api.stream import serve_stream
 from master_api.successions import answer_succession
-from system_ports.edge_server import COMMON_HEADERS, busy, json_response, read_body, refusal
+from system_ports.edge_messages import COMMON_HEADERS, EdgeAnswer, EdgeRequest, busy, refusal
 
 OUT_OF_ORDER_RETRY_S = 5
 """When the store or the chain fails, a device may come again after this."""
@@ -66,10 +66,10 @@ class Handlers:
             "/rotate": (self._rotate, HANDSHAKE_BODY_MAX_BYTES),
             "/data": (self._data, DATA_BODY_MAX_BYTES),
         }
-        self._gets = {"/stream": self._stream, "/healthz": self._healthz, "/openapi.json": self._show_openapi}
+        self._gets = {"/healthz": self._healthz, "/openapi.json": self._show_openapi}
 
-    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer any request. No exception but aiohttp's cancellation leaves here."""
+    async def handle(self, request: EdgeRequest) -> EdgeAnswer:
+        """Answer any request but a stream's. No exception leaves here but cancellation."""
         try:
             return await self._route(request)
         except BusyError as exc:
@@ -80,24 +80,19 @@ class Handlers:
         except VirtualGroupError as exc:
             self._note(request, exc)
             return refusal()
-        except ConnectionError:
-            raise
-        except Exception:  # noqa: BLE001 - whatever we did wrong, the peer sees the uniform refusal
-            _log.exception("a request failed for a reason of our own", extra={"fields": {"path": request.path[:32]}})
-            return refusal()
 
-    def _note(self, request: web.BaseRequest, error: VirtualGroupError) -> None:
+    def _note(self, request: EdgeRequest | web.BaseRequest, error: VirtualGroupError) -> None:
         self._context.refusals.note(request.path, request.remote or "", error)
 
-    async def _route(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def _route(self, request: EdgeRequest) -> EdgeAnswer:
         post = self._posts.get(request.path)
         if post is not None and request.method in {"POST", "GET"}:
             handler, max_bytes = post
-            body = await read_body(request, max_bytes, self._context.config.body_timeout_s)
-            return json_response(await handler(body, request.remote or ""))
+            body = await request.read_body(max_bytes, self._context.config.body_timeout_s)
+            return EdgeAnswer(await handler(body, request.remote))
         get = self._gets.get(request.path)
         if get is not None and request.method == "GET":
-            return await get(request)
+            return await get()
         raise DecodingError("no such method and path")
 
     async def _succession(self, body: bytes, peer: str) -> bytes:
@@ -125,7 +120,8 @@ class Handlers:
         request = SealedRequest.from_body(body, max_bytes=DATA_BODY_MAX_BYTES)
         return (await self._records.answer(request)).to_body()
 
-    async def _stream(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def stream(self, request: web.BaseRequest) -> web.StreamResponse | None:
+        """Serve a stream to its end; None where no WebSocket was asked for."""
         socket = web.WebSocketResponse(
             heartbeat=self._context.config.stream_heartbeat_s,
             timeout=WEBSOCKET_CLOSE_S,
@@ -134,7 +130,8 @@ class Handlers:
             autoping=True,
         )
         if not socket.can_prepare(request).ok:
-            raise DecodingError("no WebSocket handshake")
+            self._note(request, DecodingError("no WebSocket handshake"))
+            return None
         socket.headers.update(COMMON_HEADERS)
         await socket.prepare(request)
         transport = request.transport
@@ -148,14 +145,14 @@ class Handlers:
             _log.exception("a stream failed for a reason of our own")
         return socket
 
-    async def _healthz(self, _request: web.BaseRequest) -> web.StreamResponse:
+    async def _healthz(self) -> EdgeAnswer:
         health = await self._health.check()
         shown = {
             "status": "ok" if health.is_good else "degraded",
             "master": f"0x{self._context.key.address.hex()}",
             "parts": health.parts,
         }
-        return json_response(json.dumps(shown).encode(), status=200 if health.is_good else 503)
+        return EdgeAnswer(json.dumps(shown).encode(), status=200 if health.is_good else 503)
 
-    async def _show_openapi(self, _request: web.BaseRequest) -> web.StreamResponse:
-        return json_response(self._openapi)
+    async def _show_openapi(self) -> EdgeAnswer:
+        return EdgeAnswer(self._openapi)

@@ -1,17 +1,16 @@
 """Opening the master's edge on every address that it is to listen on."""
 
-from aiohttp import web
-
 from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import ConfigurationError
 from master_api.hosts import join_authority, listening_hosts
+from system_ports.edge_server import EdgeServer
 
 
-async def listen_on(runner: web.ServerRunner, text: str, port: int) -> int:
+async def listen_on(edge: EdgeServer, text: str, port: int) -> int:
     """Open the edge on every address; answers the port, the same for all.
 
     Args:
-        runner: Set up already.
+        edge: The server; it is closed where one address fails.
         text: The setting ``host``. With ``*``, a family that the machine does not have is left out.
         port: 0 lets the system choose.
 
@@ -20,13 +19,12 @@ async def listen_on(runner: web.ServerRunner, text: str, port: int) -> int:
     """
     for host in listening_hosts(text):
         try:
-            await web.TCPSite(runner, host, port, reuse_address=True).start()
+            port = await edge.listen(host, port)
         except OSError as exc:
-            await runner.cleanup()
+            await edge.close(0)
             raise ConfigurationError(
                 f"cannot listen on {join_authority(host, port)}: {exc.strerror}",
                 remedy="Choose another --port, stop what listens there, or name an address of this machine.",
                 code=ErrorCode.PORT_IN_USE,
             ) from exc
-        port = int(runner.addresses[0][1])
     return port

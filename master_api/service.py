@@ -3,7 +3,6 @@
 import asyncio
 import logging
 
-from aiohttp import web
 from sqlalchemy import Connection
 
 from group_protocol.advertisement import Advertisement
@@ -56,7 +55,7 @@ class MasterService:
         self.health = HealthCheck(context, self.follower)
         self.taken = IntakeCounts()
         self._tasks: list[asyncio.Task[None]] = []
-        self._runner: web.ServerRunner | None = None
+        self._edge: EdgeServer | None = None
         self.reloader: Reloader | None = None
         """Takes new settings once the edge is open."""
         self._checks = SignatureChecks(choose_processes(context.config.signature_processes_max))
@@ -107,12 +106,10 @@ class MasterService:
             intake=intake,
             health=self.health,
         )
-        edge = EdgeServer(handlers.handle, config)
+        edge = EdgeServer(handlers.handle, config, upgrades={"/stream": handlers.stream})
         self.reloader = Reloader(context, enrolment, edge.bounds)
-        runner = web.ServerRunner(edge, shutdown_timeout=config.shutdown_s)
-        await runner.setup()
-        port = await listen_on(runner, config.host, config.port)
-        self._runner = runner
+        port = await listen_on(edge, config.host, config.port)
+        self._edge = edge
         self._tasks.append(asyncio.create_task(self._keep_house(), name="housekeeping"))
         self._tasks.append(asyncio.create_task(self.anchoring.run(), name="anchoring"))
         if config.mdns:
@@ -136,11 +133,11 @@ class MasterService:
 
     async def close(self) -> None:
         """Say goodbye to open streams, finish open requests, stop the tasks. Store and registry stay open."""
-        was_listening = self._runner is not None
+        was_listening = self._edge is not None
         self.context.live.end_all(Reason.SHUTTING_DOWN)
-        if self._runner is not None:
-            await self._runner.cleanup()
-            self._runner = None
+        if self._edge is not None:
+            await self._edge.close(self.context.config.shutdown_s)
+            self._edge = None
         await self._checks.close()
         for task in self._tasks:
             task.cancel()

@@ -11,8 +11,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
-from aiohttp import web
-
 from chain_gateway.errors import LogRangeRefused
 from chain_gateway.node_answers import Block
 from chain_gateway.remote.signing import NUMBER_HEADER, SESSION_HEADER, SIGNATURE_HEADER, RequestProof
@@ -46,7 +44,7 @@ from group_protocol.errors import (
 from group_protocol.identifiers import Address, parse_group_id, parse_object_id
 from group_protocol.limits import ASSOCIATION_BATCH_MAX
 from group_protocol.ports import AssociationRequest, Clock, ExchangeProof, Random
-from system_ports.edge_server import json_response, read_body, refusal
+from system_ports.edge_messages import EdgeAnswer, EdgeRequest, refusal
 from system_ports.rate_limits import HandshakeLimiter
 
 LOG_BLOCKS_MAX: Final = 10_000
@@ -125,62 +123,57 @@ class Handlers:
         """Answer those who wait for a new block, since there will be none."""
         self._stopping.set()
 
-    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer any request. No exception but aiohttp's cancellation leaves here."""
+    async def handle(self, request: EdgeRequest) -> EdgeAnswer:
+        """Answer any request. No exception leaves here but cancellation."""
         try:
             return await self._route(request)
         except BusyError as exc:
-            return json_response(BUSY_BODY, status=429, retry_after_s=exc.retry_after_s)
+            return EdgeAnswer(BUSY_BODY, status=429, retry_after_s=exc.retry_after_s)
         except VirtualGroupError as exc:
             _log.info(
                 "refused", extra={"fields": {"peer": request.remote, "cause": type(exc).__name__, "code": exc.code}}
             )
             return refusal()
-        except ConnectionError:
-            raise
-        except Exception:  # noqa: BLE001 - whatever we did wrong, the peer sees the uniform refusal
-            _log.exception("a request failed for a reason of our own")
-            return refusal()
 
-    async def _route(self, request: web.BaseRequest) -> web.StreamResponse:
-        self._arrivals.admit(request.remote or "", self._clock.monotonic_s())
+    async def _route(self, request: EdgeRequest) -> EdgeAnswer:
+        self._arrivals.admit(request.remote, self._clock.monotonic_s())
         path = tuple(request.path.split("/")[1:])
         if request.method == "GET" and path == ("healthz",):
             return await self._healthz()
         if request.method == "GET" and path == ("openapi.json",):
-            return json_response(self._openapi)
-        body = await read_body(request, self._config.body_max_bytes, self._config.body_timeout_s)
+            return EdgeAnswer(self._openapi)
+        body = await request.read_body(self._config.body_max_bytes, self._config.body_timeout_s)
         if request.method == "POST" and path == ("v1", "session"):
             if parse_object(body):
                 raise DecodingError("a field too many")
-            return json_response(dump({"session": b64encode(self._sessions.open())}))
+            return EdgeAnswer(dump({"session": b64encode(self._sessions.open())}))
         address, caller = self._identify(request, body)
         self._calls.admit(address, self._clock.monotonic_s())
-        asked = _Asked(caller, path, dict(request.query), body)
+        asked = _Asked(caller, path, request.query, body)
         answer = self._answer_of(request.method, asked)
         try:
-            return json_response(dump(await answer(asked)))
+            return EdgeAnswer(dump(await answer(asked)))
         except (ContractRefusal, LocalProtocolError, RegistryInconsistent, RegistryUnavailable) as exc:
             _log.info(
                 "not done",
                 extra={"fields": {"caller": caller, "path": request.path[:64], "cause": str(exc), "code": exc.code}},
             )
             status = next(status for kind, status in _STATUS if isinstance(exc, kind))
-            return json_response(dump(encode_error(exc)), status=status)
+            return EdgeAnswer(dump(encode_error(exc)), status=status)
 
-    def _identify(self, request: web.BaseRequest, body: bytes) -> tuple[str, str]:
+    def _identify(self, request: EdgeRequest, body: bytes) -> tuple[str, str]:
         """The caller's address and name; names may repeat. Raises RemoteProtocolError for everybody else."""
         headers = request.headers
-        scheme, _, token = headers.get("Authorization", "").partition(" ")
+        scheme, _, token = headers.get("authorization", "").partition(" ")
         if scheme == "Bearer" and self._token_digest is not None:
             # Both as digests: of one length, and compared in constant time.
             if not hmac.compare_digest(hashlib.sha256(token.encode()).digest(), self._token_digest):
                 raise VerificationError("the token is another")
             return "token", "bearer of the token"
         proof = RequestProof.parse(
-            headers.get(SESSION_HEADER), headers.get(NUMBER_HEADER), headers.get(SIGNATURE_HEADER)
+            *(headers.get(name.lower()) for name in (SESSION_HEADER, NUMBER_HEADER, SIGNATURE_HEADER))
         )
-        caller = proof.recover_caller(request.method, request.path_qs, body)
+        caller = proof.recover_caller(request.method, request.target, body)
         try:
             name = self._callers.name_of(caller)
         except ConfigurationError as exc:
@@ -280,11 +273,11 @@ class Handlers:
             raise DecodingError("there is no such act")
         return {"receipt": encode_receipt(await getattr(registry, name)(decode(kind, content)))}
 
-    async def _healthz(self) -> web.StreamResponse:
+    async def _healthz(self) -> EdgeAnswer:
         parts = await self._backend.describe(self._clock.now_unix_s())
         is_good = all(map(is_well, parts.values()))
         shown = {"status": "ok" if is_good else "degraded", "parts": parts}
-        return json_response(dump(shown), status=200 if is_good else 503)
+        return EdgeAnswer(dump(shown), status=200 if is_good else 503)
 
 
 def _number(text: str) -> int:

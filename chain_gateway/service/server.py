@@ -9,8 +9,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Final
 
-from aiohttp import web
-
 from chain_gateway.remote.composition import read_token
 from chain_gateway.service.backend import Backend, open_backend
 from chain_gateway.service.config import ServiceConfig
@@ -43,21 +41,20 @@ async def serve(backend: Backend, config: ServiceConfig, token: str | None = Non
 @asynccontextmanager
 async def listening(handlers: Handlers, config: ServiceConfig) -> AsyncIterator[int]:
     """Have these handlers answer for as long as the context lasts; the port. Raises ConfigurationError."""
-    runner = web.ServerRunner(EdgeServer(handlers.handle, config), shutdown_timeout=config.shutdown_s)
-    await runner.setup()
+    edge = EdgeServer(handlers.handle, config)
     try:
         try:
-            await web.TCPSite(runner, config.host, config.port, reuse_address=True).start()
+            port = await edge.listen(config.host, config.port)
         except OSError as exc:
             raise ConfigurationError(
                 f"cannot listen on {config.host}:{config.port}: {exc.strerror}",
                 remedy="Choose another --port, or stop what listens there.",
                 code=ErrorCode.PORT_IN_USE,
             ) from exc
-        yield int(runner.addresses[0][1])
+        yield port
     finally:
         handlers.stop()
-        await runner.cleanup()
+        await edge.close(config.shutdown_s)
 
 
 async def run_service(

@@ -1,16 +1,19 @@
 """Where a master listens, and which of this machine's addresses it tells others."""
 
 import ipaddress
+from pathlib import Path
 
 import aiohttp
 import ifaddr
 import pytest
-from aiohttp import web
 
 from group_protocol.errors import ConfigurationError
+from master_api.config import MasterConfig
 from master_api.hosts import is_loopback, is_wildcard, join_authority, split_hosts
 from master_api.listening import listen_on
 from master_api.local_addresses import local_addresses
+from system_ports.edge_messages import EdgeAnswer, EdgeRequest
+from system_ports.edge_server import EdgeServer
 
 ALL_IPV4 = "0.0.0.0"  # noqa: S104 - compared, not bound
 
@@ -69,25 +72,26 @@ def test_loopback_is_told_to_nobody_and_a_scope_neither(
 
 @pytest.mark.network
 async def test_edge_answers_on_both_families_at_one_port() -> None:
-    async def answer(_request: web.BaseRequest) -> web.Response:
-        return web.Response(text="here")
+    async def answer(_request: EdgeRequest) -> EdgeAnswer:
+        return EdgeAnswer(b'"here"')
 
-    runner = web.ServerRunner(web.Server(answer))
-    await runner.setup()
+    edge = EdgeServer(answer, MasterConfig(data_dir=Path()))
     try:
-        port = await listen_on(runner, "127.0.0.1, [::1]", 0)
+        port = await listen_on(edge, "127.0.0.1, [::1]", 0)
         async with aiohttp.ClientSession() as http:
             for host in ("127.0.0.1", "[::1]"):
                 async with http.get(f"http://{host}:{port}/") as response:
-                    assert await response.text() == "here"
+                    assert await response.json() == "here"
     finally:
-        await runner.cleanup()
+        await edge.close(1)
 
 
 @pytest.mark.network
 async def test_address_that_is_not_this_machines_raises_configuration_error_and_leaves_nothing_open() -> None:
-    runner = web.ServerRunner(web.Server(lambda _request: None))  # type: ignore[arg-type,return-value] # never asked
-    await runner.setup()
+    async def answer(_request: EdgeRequest) -> EdgeAnswer:
+        raise AssertionError("nobody asks")
+
+    edge = EdgeServer(answer, MasterConfig(data_dir=Path()))
     with pytest.raises(ConfigurationError, match=r"cannot listen on \[2001:db8::1\]"):
-        await listen_on(runner, "127.0.0.1,2001:db8::1", 0)
-    assert not runner.addresses
+        await listen_on(edge, "127.0.0.1,2001:db8::1", 0)
+    assert not any(server.sockets for server in edge._listening)
