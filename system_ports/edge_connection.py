@@ -38,7 +38,9 @@ def log_refused_bytes(remote: str | None, status: int, error: BaseException | No
 class EdgeHost(Protocol):
     """The server that a connection belongs to."""
 
-    handle: Handler
+    def handle(self, request: EdgeRequest, /) -> Awaitable[EdgeAnswer]:
+        """Answer a request."""
+        ...
 
     @property
     def idle_timeout_s(self) -> float:
@@ -118,7 +120,7 @@ class EdgeConnection(asyncio.Protocol):
         """Take no further request."""
         self._is_last = True
         if self._request is None:
-            self._transport.close()
+            self._close()
 
     def abort(self) -> None:
         """Close it at once."""
@@ -256,10 +258,14 @@ class EdgeConnection(asyncio.Protocol):
         if not self._is_last:
             self._idle_until_s = self._loop.time() + self._host.idle_timeout_s
         elif is_read:
-            self._transport.close()
+            self._close()
         else:
             request.drop_rest()
             self._linger()
+
+    def _close(self) -> None:
+        self._is_deaf = True
+        self._transport.close()
 
     def _write(self, answer: EdgeAnswer, *, head_only: bool) -> None:
         now_unix_s = self._host.now_unix_s()

@@ -20,6 +20,7 @@ from slave_client.device_state import DeviceState, Enrolment, JoinStep
 from slave_client.keystore import KeyStore
 from slave_client.state_directory import StateDirectory
 from tests.fuzz.chain_targets import TOPICS
+from tests.fuzz.edge_targets import CUT
 from tests.fuzz.file_targets import STORAGE_SECRET
 from tests.support.contract_logs import make_log
 from tests.support.seeded import SeededRandom
@@ -109,6 +110,16 @@ def _settings() -> list[bytes]:
         b'via = "data"\nbatch_s = 0.5\n[[sensor]]\nkind = "replay"\npath = "pulse.csv"\nrate_hz = 100\n',
         b"replay:pulse.csv,rate_hz=100,repeat=yes",
     ]
+
+
+def edge_seeds() -> dict[str, list[bytes]]:
+    """Requests, cut into pieces."""
+    post = b'POST /keysSession HTTP/1.1\r\nHost: a\r\nContent-Length: 7\r\n\r\n{"a":1}'
+    chunks = b"POST /data HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n{} {\r\n0\r\nX: 1\r\n\r\n"
+    upgrade = b"GET /stream HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+    last = b"HEAD /healthz?a=1 HTTP/1.0\r\nConnection: close\r\nExpect: 100-continue\r\n\r\n"
+    whole = [post, chunks, upgrade, last]
+    return {"edge": [*whole, post + CUT + upgrade, post + post, *(CUT.join((one[:9], one[9:])) for one in whole)]}
 
 
 def finding_seeds() -> dict[str, list[bytes]]:

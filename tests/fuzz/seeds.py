@@ -8,7 +8,7 @@ from group_protocol.senml import Reading, encode_readings
 from group_protocol.succession import SuccessionRequest
 from tests.fuzz.gateway_seeds import gateway_seeds
 from tests.fuzz.kept_inputs import FOLDER, load_corpus, save_corpus
-from tests.fuzz.outer_seeds import chain_seeds, file_seeds, finding_seeds
+from tests.fuzz.outer_seeds import chain_seeds, edge_seeds, file_seeds, finding_seeds
 from tests.fuzz.proof_seeds import proof_seeds
 from tests.fuzz.targets import TARGETS
 from tests.vectors.make_vectors import HERE, MASTER, NEW_SLAVE
@@ -57,7 +57,7 @@ def make_seeds() -> dict[str, list[bytes]]:
         "shares": [_unb64(share.get("share") or share["slavePubRSAKey"]) for share in shares],
         "signatures": [bytes.fromhex(ids["token_digest"] + ids["token"])],
     }
-    seeds |= chain_seeds() | file_seeds() | finding_seeds() | gateway_seeds() | proof_seeds()
+    seeds |= chain_seeds() | edge_seeds() | file_seeds() | finding_seeds() | gateway_seeds() | proof_seeds()
     assert set(seeds) == set(TARGETS)
     return seeds
 

@@ -36,7 +36,7 @@ from group_protocol.senml import decode_readings, encode_readings
 from group_protocol.succession import Succession, SuccessionRequest
 from group_protocol.suites import Suite
 from group_protocol.tickets import AssociationCall, EvidencePolicy, IdentityProof, RegistryResult, SessionTerms, Ticket
-from tests.fuzz import chain_targets, file_targets, finding_targets, gateway_targets, proof_targets
+from tests.fuzz import chain_targets, edge_targets, file_targets, finding_targets, gateway_targets, proof_targets
 from tests.support.handshakes import ALL_SUITES, MASTER_KEY, Exchange, make_slave, run_exchange
 from tests.support.records import DEVICE, DEVICE_KEY, DOMAIN, GID, MASTER
 from tests.support.seeded import SeededRandom
@@ -307,7 +307,7 @@ def fuzz_signatures(raw: bytes) -> None:
 
 TARGETS: Final[dict[str, Target]] = {
     name.removeprefix("fuzz_"): target
-    for module in (chain_targets, file_targets, finding_targets, gateway_targets, proof_targets)
+    for module in (chain_targets, edge_targets, file_targets, finding_targets, gateway_targets, proof_targets)
     for name, target in [*globals().items(), *vars(module).items()]
     if name.startswith("fuzz_")
 }
