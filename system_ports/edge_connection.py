@@ -167,7 +167,8 @@ class EdgeConnection(asyncio.Protocol):
         key = name.decode("latin-1").lower()
         text = value.decode("latin-1")
         headers[key] = f"{headers[key]}, {text}" if key in headers else text
-        if len(headers) > HEADERS_MAX:
+        self._header_lines += 1
+        if self._header_lines > HEADERS_MAX:
             raise _RefusedHeadError("too many headers")
 
     def on_headers_complete(self) -> None:
@@ -209,7 +210,7 @@ class EdgeConnection(asyncio.Protocol):
 
     def _begin_head(self) -> None:
         self._head = self._target = b""
-        self._head_bytes = self._begun = 0
+        self._head_bytes = self._header_lines = self._begun = 0
         self._headers: dict[str, str] = {}
 
     def _count(self, length_bytes: int) -> None:

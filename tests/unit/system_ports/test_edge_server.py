@@ -204,6 +204,7 @@ NO_HTTP = {
     "long header": b"GET /x HTTP/1.1\r\nX: " + b"a" * HEAD_MAX_BYTES + b"\r\n\r\n",
     "long header without an end": b"GET /x HTTP/1.1\r\nX: " + b"a" * 2 * HEAD_MAX_BYTES,
     "many headers": b"GET /x HTTP/1.1\r\n" + b"".join(b"X%d: 1\r\n" % at for at in range(HEADERS_MAX + 1)) + b"\r\n",
+    "one header many times": b"GET /x HTTP/1.1\r\n" + b"X: 1\r\n" * (HEADERS_MAX + 1) + b"\r\n",
     "upgrade that nobody knows": post(b"{}", "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c"),
     "much white space": b"\r\n" * HEAD_MAX_BYTES,
 }
