@@ -6,15 +6,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import mean
 
-from benchmarks.streaming.endless_records import percentile_ms
+from benchmarks.streaming.gathered_records import percentile_ms
 from benchmarks.streaming.generator import Plan
 from benchmarks.streaming.processes import cpu_of, load_process, shipped_master
 
 SETTLE_S = 10
 """Before anything is counted: streams open, caches fill."""
-GATHER_S = 0.204
-"""The slaves' ``batch_s`` here: three readings share a message, and a reading waits so long at most before it is sent.
-With two to a message, at 0.12 s, ten minutes came to a p99 of 820 ms: the master's core was full."""
+BATCH_READINGS = 3
+"""The slaves' ``batch_readings`` here: so many readings share a record, and the first waits for the last."""
 CONNECTIONS_MAX = 4_000
 """All slaves come from one address here, so the bound for one address is the one for all."""
 
@@ -29,7 +28,7 @@ class CrowdRun:
 
     slaves: int
     readings_per_s_each: float
-    gather_s: float
+    batch_readings: int
     seconds: float
     readings_per_s: float
     p50_ms: float
@@ -55,7 +54,7 @@ async def run_crowd(
     with tempfile.TemporaryDirectory(dir=parent) as folder:
         async with shipped_master(Path(folder), settings) as master:
             codes = await master.make_codes(slaves)
-            plan = Plan(master.port, master.address, codes, 256, 1, window=0, rate_per_s=rate_per_s, gather_s=GATHER_S)
+            plan = Plan(master.port, master.address, codes, 256, BATCH_READINGS, rate_per_s=rate_per_s)
             async with load_process(plan) as load:
                 await load.wait_for_joins()
                 await load.go()
@@ -81,7 +80,7 @@ async def run_crowd(
     return CrowdRun(
         slaves=slaves,
         readings_per_s_each=rate_per_s,
-        gather_s=GATHER_S,
+        batch_readings=BATCH_READINGS,
         seconds=seconds,
         readings_per_s=(ended["acknowledged"] - began["acknowledged"]) / seconds,
         p50_ms=percentile_ms(latencies, 0.5),

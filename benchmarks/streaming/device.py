@@ -4,11 +4,10 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import Final
+from typing import Final, Protocol
 
 from benchmarks.fixtures import RANDOM
 from benchmarks.joins import new_key
-from benchmarks.streaming.endless_records import EndlessRecords
 from group_protocol.crypto.aead import Aead
 from group_protocol.frames import Ack
 from group_protocol.identifiers import Address
@@ -17,7 +16,7 @@ from slave_client.delivery import Signals, deliver_by_stream
 from slave_client.device_state import DeviceState, JoinStep
 from slave_client.joining import Joining, Offer, OpenSession
 from slave_client.keystore import DeviceKeys, KeyStore
-from slave_client.outbox import Outbox, Sender
+from slave_client.outbox import Outbox, OutgoingRecords, Sender
 from slave_client.transport import Transport
 from system_ports.clock import SystemClock
 
@@ -37,6 +36,23 @@ class NoDiskKeyStore(KeyStore):
         """Forget it."""
 
 
+class LoadRecords(OutgoingRecords, Protocol):
+    """What a device of the load sends."""
+
+    @property
+    def acknowledged_readings(self) -> int:
+        """Committed by the master, and known here."""
+        ...
+
+    def note_last_seq(self, last_seq: int, now_s: float) -> None:
+        """The master has committed everything up to here."""
+        ...
+
+    def end(self) -> None:
+        """Nothing beyond what may be sent now."""
+        ...
+
+
 @dataclass
 class LoadDevice:
     """Joins once, then carries records over one stream until :meth:`stop`."""
@@ -45,67 +61,53 @@ class LoadDevice:
     keys: DeviceKeys
     joining: Joining
     frame_items_max: int
-    note: Callable[[EndlessRecords, int], None]
-    records: EndlessRecords | None = None
+    records: LoadRecords | None = None
     is_stopped: bool = False
     signals: Signals = field(init=False)
 
     @classmethod
-    def make(
-        cls,
-        port: int,
-        master: Address,
-        code: bytes,
-        frame_items_max: int,
-        note: Callable[[EndlessRecords, int], None],
-    ) -> "LoadDevice":
+    def make(cls, port: int, master: Address, code: bytes, frame_items_max: int) -> "LoadDevice":
         """A new device with a fresh key."""
         keys = DeviceKeys(new_key(), bytes(32))
         state = DeviceState(JoinStep.PAIRED, master, HOST, port, code)
         offer = Offer((Suite.E1,), (Aead.A256GCM,))
         joining = Joining(NoDiskKeyStore(), keys, state, offer=offer, random=RANDOM, report=lambda _line: None)
-        return cls(port, keys, joining, frame_items_max, note)
+        return cls(port, keys, joining, frame_items_max)
 
     async def join(self) -> None:
         """M1 to M6."""
         async with Transport(HOST, self.port) as transport:
             await self.joining.associate(transport, await self.joining.open_session(transport))
 
-    async def stream(self, make_records: Callable[[int], EndlessRecords], gate: asyncio.Semaphore) -> None:
+    async def stream(self, make_records: Callable[[int], LoadRecords], gate: asyncio.Semaphore) -> None:
         """A fresh session, opened behind the gate, and its stream, to the end."""
         async with Transport(HOST, self.port) as transport:
             async with gate:
                 opened = await self.joining.open_session(transport)
             self.records = records = make_records(opened.ticket.last_seq + 1)
-            self.signals = Signals(note_ack=lambda ack: self._note(records, ack), begin_epoch=self.joining.begin_epoch)
+
+            def note_ack(ack: Ack) -> None:
+                records.note_last_seq(ack.last_seq, monotonic())
+
+            self.signals = Signals(note_ack, begin_epoch=self.joining.begin_epoch)
             outbox = self._outbox(opened, records)
             if self.is_stopped:
                 self.stop()
             await deliver_by_stream(await transport.open_stream(), opened, outbox, self.signals, SystemClock())
 
-    def add_reading(self) -> bool:
-        """One reading is measured. Answers whether it is the first of those that are gathered."""
-        return self.records is not None and self.records.add(monotonic())
-
-    def send_gathered(self) -> None:
-        """What was gathered goes out."""
-        if self.records is not None:
-            self.records.release()
-            self.signals.more.set()
+    def look_again(self) -> None:
+        """There is more that may be sent."""
+        self.signals.more.set()
 
     def stop(self) -> None:
         """Send no more than was sent, close the period, and end; a stream that opens later ends at once."""
         self.is_stopped = True
         if self.records is not None:
-            self.records.release()
-            self.records.is_over = True
+            self.records.end()
             self.signals.closing.set()
             self.signals.more.set()
 
-    def _note(self, records: EndlessRecords, ack: Ack) -> None:
-        self.note(records, ack.last_seq)
-
-    def _outbox(self, opened: OpenSession, records: EndlessRecords) -> Outbox:
+    def _outbox(self, opened: OpenSession, records: LoadRecords) -> Outbox:
         ticket = opened.ticket
         sender = Sender(opened.key, opened.domain, ticket.gid, ticket.oid, ticket.master_oid)
         return Outbox(

@@ -9,13 +9,14 @@ import json
 import random
 import sys
 import time
-from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.child_process import tell_driver
-from benchmarks.streaming.device import LoadDevice
-from benchmarks.streaming.endless_records import LATENCY_BINS_MS, EndlessRecords
+from benchmarks.streaming.device import LoadDevice, LoadRecords
+from benchmarks.streaming.endless_records import EndlessRecords
+from benchmarks.streaming.gathered_records import GatheredRecords, Latencies, payloads_by_size
 from benchmarks.streaming.payloads import make_payloads
 from group_protocol.errors import BusyError
 from group_protocol.identifiers import Address
@@ -24,7 +25,7 @@ from system_ports.garbage import settle_collector
 
 _JOINS_AT_ONCE = 16
 """All come from one address, and a master has 64 half-open exchanges for one."""
-_TICK_S = 0.01
+_TICK_S = 0.005
 _STOP_S = 60.0
 
 
@@ -34,10 +35,9 @@ class Plan:
 
     Attributes:
         frame_items_max: Most records in a wire message.
-        readings_per_record: In each payload.
-        window: Records that a device may have unacknowledged; 0: it is paced.
-        rate_per_s: Readings a second of each device, where it is paced.
-        gather_s: How long a reading waits for others to share its message: the slave's ``batch_s``.
+        readings_per_record: In each payload; where a device is paced, the slave's ``batch_readings``.
+        window: Records that a device may have unacknowledged, where it sends as fast as it can.
+        rate_per_s: Readings a second of each device; 0: as fast as it can.
     """
 
     port: int
@@ -45,9 +45,8 @@ class Plan:
     codes: list[str]
     frame_items_max: int
     readings_per_record: int
-    window: int
+    window: int = 0
     rate_per_s: float = 0.0
-    gather_s: float = 0.0
 
 
 class Generator:
@@ -55,13 +54,11 @@ class Generator:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._payloads = make_payloads(plan.readings_per_record)
-        self._latencies = [0] * LATENCY_BINS_MS
+        self._latencies = Latencies()
         self._gate = asyncio.Semaphore(_JOINS_AT_ONCE)
         master = Address(bytes.fromhex(plan.master))
         self.devices = [
-            LoadDevice.make(plan.port, master, bytes.fromhex(code), plan.frame_items_max, self._note)
-            for code in plan.codes
+            LoadDevice.make(plan.port, master, bytes.fromhex(code), plan.frame_items_max) for code in plan.codes
         ]
 
     async def join_all(self) -> None:
@@ -75,7 +72,8 @@ class Generator:
 
     async def stream_all(self, stopping: asyncio.Event) -> None:
         """All devices, until stopping is set; says a sample a second meanwhile. Raises what a device raised."""
-        streams = [asyncio.create_task(self._stream(device)) for device in self.devices]
+        make_records = self._choose_records()
+        streams = [asyncio.create_task(self._stream(device, make_records)) for device in self.devices]
         others = [asyncio.create_task(self._tell())]
         if self._plan.rate_per_s:
             others.append(asyncio.create_task(self._pace()))
@@ -89,26 +87,25 @@ class Generator:
 
     def sample(self) -> dict[str, Any]:
         """What was acknowledged so far, in readings, and the latencies since the last sample."""
-        latencies, self._latencies = self._latencies, [0] * LATENCY_BINS_MS
         readings = sum(device.records.acknowledged_readings for device in self.devices if device.records)
         return {
             "at_s": time.monotonic(),
             "acknowledged": readings,
             "cpu_s": time.process_time(),
             "streaming": sum(device.records is not None for device in self.devices),
-            "latencies_ms": {at: count for at, count in enumerate(latencies) if count},
+            "latencies_ms": self._latencies.take(),
         }
 
-    def _note(self, records: EndlessRecords, last_seq: int) -> None:
-        records.note_last_seq(last_seq, time.monotonic(), self._latencies)
-
-    async def _stream(self, device: LoadDevice) -> None:
-        plan = self._plan
-
-        def make_records(first_seq: int) -> EndlessRecords:
-            return EndlessRecords(self._payloads, plan.readings_per_record, first_seq, plan.window)
-
+    async def _stream(self, device: LoadDevice, make_records: Callable[[int], LoadRecords]) -> None:
         await _patiently(lambda: device.stream(make_records, self._gate))
+
+    def _choose_records(self) -> Callable[[int], LoadRecords]:
+        plan, readings = self._plan, self._plan.readings_per_record
+        if plan.rate_per_s:
+            sizes = payloads_by_size(readings)
+            return lambda first_seq: GatheredRecords(sizes, first_seq, self._latencies)
+        payloads = make_payloads(readings)
+        return lambda first_seq: EndlessRecords(payloads, readings, first_seq, plan.window)
 
     async def _tell(self) -> None:
         while True:
@@ -121,20 +118,17 @@ class Generator:
         began_s = time.monotonic()
         phases = random.Random(7)  # noqa: S311 - spreads the devices, no secret
         due = sorted((began_s + phases.random() * period_s, at) for at in range(len(self.devices)))
-        gathering: deque[tuple[float, LoadDevice]] = deque()
         position = 0
         lap_s = 0.0
         while True:
             now_s = time.monotonic()
             while due[position][0] + lap_s <= now_s:
                 device = self.devices[due[position][1]]
-                if device.add_reading():
-                    gathering.append((now_s + self._plan.gather_s, device))
+                if isinstance(device.records, GatheredRecords) and device.records.add(now_s):
+                    device.look_again()
                 position += 1
                 if position == len(due):
                     position, lap_s = 0, lap_s + period_s
-            while gathering and gathering[0][0] <= now_s:
-                gathering.popleft()[1].send_gathered()
             await asyncio.sleep(_TICK_S)
 
 

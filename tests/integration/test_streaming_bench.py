@@ -6,8 +6,8 @@ import pytest
 
 from benchmarks.mqtt.certificates import make_certificates
 from benchmarks.streaming.crowd import run_crowd
-from benchmarks.streaming.endless_records import percentile_ms
 from benchmarks.streaming.floods import FLOODS, run_flood
+from benchmarks.streaming.gathered_records import percentile_ms
 from benchmarks.streaming.payloads import READING_BYTES, make_payloads
 from group_protocol.senml import count_readings
 
