@@ -7,6 +7,8 @@ The names below are imported when they are asked for: whoever reaches a register
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from chain_gateway.late_pairings import defer_pairings
+
 if TYPE_CHECKING:
     from chain_gateway.composition import (
         Connection,
@@ -35,6 +37,8 @@ __all__ = [
     "open_connection",
     "open_registry",
 ]
+
+defer_pairings()
 
 _HOMES = {
     "config": {"EMBEDDED_CHAIN_ID", "GATEWAY_FOLDER", "GatewayConfig", "ReplicaTimes", "SenderTimes"},

@@ -10,8 +10,13 @@ _OLDER_TURNS: Final = 20
 """Collections of one age before the next older one is looked at."""
 
 
+def calm_collector() -> None:
+    """Call it before most is loaded: what modules make stays, and looking at it over and over is a tenth of a start."""
+    gc.set_threshold(_YOUNG_MAX, _OLDER_TURNS, _OLDER_TURNS)
+
+
 def settle_collector() -> None:
     """Call it once everything is loaded: what is there stays, and is not looked at again."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(_YOUNG_MAX, _OLDER_TURNS, _OLDER_TURNS)
+    calm_collector()
