@@ -284,7 +284,8 @@ def _take_pairing(store: KeyStore, pairing: PairingString, random: Random) -> _D
 
 
 def _finder(config: SlaveConfig, random: Random, report: Report) -> MasterFinder:
-    return MasterFinder(config.suites, random, report, listen_for_masters if config.mdns else None)
+    search = listen_for_masters if config.mdns else None
+    return MasterFinder(config.suites, random, report, search, heartbeat_s=config.heartbeat_s)
 
 
 def _load_device(store: KeyStore) -> _Device:

@@ -53,6 +53,8 @@ class SlaveConfig:
     without one the oldest are deleted and counted."""
     mdns: bool = True
     """Where the master is at none of its known places: listen to the local network for where it is now, by mDNS."""
+    heartbeat_s: float = 20.0
+    """The stream is pinged this often. A master that is silent for half as long again is gone, via ``data`` too."""
     backoff_longest_s: float = 60.0
     """Longest wait between two attempts to reach the master."""
     status_s: float = 10.0
@@ -90,6 +92,7 @@ def _rules(config: SlaveConfig) -> Iterator[Rule]:
         ("commit_s", 0, 3_600),
         ("buffer_max_mb", 0.1, 1_000_000),
         ("buffer_keep_hours", 0, 1_000_000),
+        ("heartbeat_s", 1, 3_600),
         ("backoff_longest_s", 0.5, 3_600),
         ("status_s", 0.1, 3_600),
     ):

@@ -20,6 +20,9 @@ from slave_client.finding.places import join_authority
 from slave_client.handed_connector import HandedConnector
 from slave_client.http_connection import BrokenAnswerError, HttpConnection
 
+HEARTBEAT_S: Final = 20.0
+_SILENT_BEATS: Final = 1.5
+"""After so many heartbeats a silent master is gone; aiohttp counts a stream's the same way."""
 _RETRY_AFTER_MAX_S: Final = 300
 _CHECK_ADDRESS: Final = "Check that the master runs (vgroup master run), and the host, port and network between."
 
@@ -31,8 +34,9 @@ class Transport:
         host: Name or IP address, an IPv6 address without brackets, a link-local one with its scope.
         port: TCP port.
         connect_timeout_s: For name look-up and TCP together.
-        answer_timeout_s: For a whole answer; association may take the master 20 s (§7).
-        heartbeat_s: Ping interval of the stream; a peer that is silent for half as long again counts as gone.
+        answer_timeout_s: For a whole answer, other than to /data; association may take the master 20 s (§7).
+        heartbeat_s: Ping interval of the stream; a peer that is silent for half as long again counts as gone, on
+            /data too.
     """
 
     def __init__(
@@ -42,12 +46,13 @@ class Transport:
         *,
         connect_timeout_s: float = 10.0,
         answer_timeout_s: float = 30.0,
-        heartbeat_s: float = 20.0,
+        heartbeat_s: float = HEARTBEAT_S,
     ) -> None:
         self._authority = join_authority(host, port)
         self._connection = HttpConnection(host, port, connect_timeout_s=connect_timeout_s)
         self._timeout = aiohttp.ClientTimeout(total=answer_timeout_s, connect=connect_timeout_s)
         self._answer_timeout_s = answer_timeout_s
+        self._silence_s = _SILENT_BEATS * heartbeat_s
         self._heartbeat_s = heartbeat_s
         self._is_open = False
         self._session: aiohttp.ClientSession | None = None
@@ -74,9 +79,10 @@ class Transport:
             MasterUnreachableError: No connection, no answer in time, or something that is no vgroup master.
         """
         self._require_open()
-        max_bytes = DATA_BODY_MAX_BYTES if path == "/data" else HANDSHAKE_BODY_MAX_BYTES
+        is_data = path == "/data"
+        max_bytes = DATA_BODY_MAX_BYTES if is_data else HANDSHAKE_BODY_MAX_BYTES
         try:
-            async with asyncio.timeout(self._answer_timeout_s):
+            async with asyncio.timeout(self._silence_s if is_data else self._answer_timeout_s):
                 answer = await self._connection.post(path, body, body_max_bytes=max_bytes)
         except (BrokenAnswerError, OSError) as exc:
             raise self._unreachable(exc) from exc

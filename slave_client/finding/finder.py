@@ -28,7 +28,7 @@ from slave_client.finding.places import Place, Way, on_every_link
 from slave_client.finding.proving import ask_for_proof, ask_who_it_is
 from slave_client.finding.search import Sighting, listen_for_masters
 from slave_client.joining import Joining, OpenSession
-from slave_client.transport import Transport
+from slave_client.transport import HEARTBEAT_S, Transport
 
 CONNECT_S: Final = 5.0
 """For a name's look-up and TCP together: long enough for two lost packets."""
@@ -53,6 +53,7 @@ class MasterFinder:
         random: For their keys.
         report: Called with a line when the master is found elsewhere than before.
         search: Listens to the local network; None: never.
+        heartbeat_s: Of its transports.
     """
 
     def __init__(
@@ -61,11 +62,14 @@ class MasterFinder:
         random: Random,
         report: Callable[[str], None],
         search: Search | None = listen_for_masters,
+        *,
+        heartbeat_s: float = HEARTBEAT_S,
     ) -> None:
         self._suites = suites
         self._random = random
         self._report = report
         self._search = search
+        self._heartbeat_s = heartbeat_s
         self._searched_at_s = float("-inf")
 
     @asynccontextmanager
@@ -83,7 +87,7 @@ class MasterFinder:
             async for place, way in places:
                 try:
                     async with AsyncExitStack() as trial:
-                        transport = Transport(place.host, place.port, connect_timeout_s=CONNECT_S)
+                        transport = self._transport(place)
                         await trial.enter_async_context(transport)
                         opened = await joining.open_session(transport)
                         exits.push_async_exit(trial.pop_all())
@@ -98,6 +102,9 @@ class MasterFinder:
                 return
         master = joining.state.master
         raise await attempts.verdict(master, ask_who_it_is)
+
+    def _transport(self, place: Place) -> Transport:
+        return Transport(place.host, place.port, connect_timeout_s=CONNECT_S, heartbeat_s=self._heartbeat_s)
 
     async def _note(self, joining: Joining, place: Place, way: Way) -> None:
         if way is not Way.TYPED and place != joining.state.last_place:

@@ -79,6 +79,12 @@ async def test_master_that_never_answers_raises_unreachable_after_the_timeout() 
             await transport.post("/keysSession", b"{}")
 
 
+async def test_master_that_owes_an_answer_to_data_is_gone_after_one_and_a_half_heartbeats() -> None:
+    async with canned(holds=True) as port, Transport("127.0.0.1", port, heartbeat_s=0.1) as transport:
+        with pytest.raises(MasterUnreachableError, match="no answer in time"):
+            await transport.post("/data", b"{}")
+
+
 async def test_compressed_answer_is_not_unpacked() -> None:
     answer = http("200 OK", b"\x1f\x8bnot unpacked", "Content-Encoding: gzip")
     async with canned(answer) as port, Transport("127.0.0.1", port) as transport:
