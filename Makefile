@@ -7,6 +7,9 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
+# Hundreds of processes start in a run of the tests, and each would compile all of our modules anew: 0.2 s every time.
+unexport PYTHONDONTWRITEBYTECODE
+
 # The first of these that is new enough; tools/check_python.py says so if none is.
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	"$$python" tools/check_python.py 2>/dev/null && echo "$$python" && exit; done; echo python3)
