@@ -1,6 +1,7 @@
 """Bad networks, under the kernel's real TCP: packets that are lost and late, and peers that vanish without a word."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 
@@ -10,7 +11,10 @@ from tests.support.ward import Device, DeviceKind, Master, wait_until
 
 pytestmark = [pytest.mark.network, pytest.mark.processes, pytest.mark.slow, pytest.mark.timeout(300)]
 
-SLOW = DeviceKind(rate_hz=20, batch_readings=10, via="stream", keep_hours=0)
+SLOW, QUICK = (
+    tuple(DeviceKind(rate_hz, batch_readings=10, via=via, keep_hours=0) for via in ("stream", "data"))
+    for rate_hz in (20, 200)
+)
 
 
 @pytest.fixture
@@ -19,37 +23,47 @@ def link() -> Iterator[RoughLink]:
         yield link
 
 
-def set_up(bed: Bed, link: RoughLink, kind: DeviceKind, heartbeat_s: int = 20) -> None:
+def set_up(bed: Bed, link: RoughLink, *kinds: DeviceKind, master_heartbeat_s: int = 20, heartbeat_s: int = 20) -> None:
+    """A device of each kind, on the same link at the same time."""
     everywhere = "0.0.0.0"  # noqa: S104 - in a network of its own
-    bed.set_up(
-        Master(
-            bed.folder,
-            surroundings=link.surroundings,
-            host=everywhere,
-            public_host=link.address,
-            stream_heartbeat_s=heartbeat_s,
-        ),
-        Device(bed.folder, 1, kind, bed.recording, surroundings=link.surroundings),
+    master = Master(
+        bed.folder,
+        surroundings=link.surroundings,
+        host=everywhere,
+        public_host=link.address,
+        stream_heartbeat_s=master_heartbeat_s,
     )
+    devices = (
+        Device(bed.folder, number, kind, bed.recording, surroundings=link.surroundings, heartbeat_s=heartbeat_s)
+        for number, kind in enumerate(kinds, start=1)
+    )
+    bed.set_up(master, *devices)
 
 
-@pytest.mark.timeout(400)
-@pytest.mark.parametrize("via", ["stream", "data"])
-def test_device_joins_and_delivers_over_a_link_that_loses_a_third_and_takes_half_a_second(
-    bed: Bed, link: RoughLink, via: str, record_property: Callable[[str, object], None]
+def has_few_waiting(device: Device) -> bool:
+    return int(device.status()["buffer"]["records"]) < 5
+
+
+def backs_off(device: Device) -> bool:
+    return device.state() == "backing-off"
+
+
+def test_devices_join_and_deliver_over_a_link_that_loses_a_third_and_takes_half_a_second(
+    bed: Bed, link: RoughLink, record_property: Callable[[str, object], None]
 ) -> None:
     record_property("mechanism", link.mechanism)
-    set_up(bed, link, DeviceKind(rate_hz=20, batch_readings=10, via=via, keep_hours=0))
+    set_up(bed, link, *SLOW)
     link.set(loss=0.3, delay_s=0.5)
     bed.open()
     bed.wait_for_records(20)
     link.mend()
-    wait_until(lambda: bed.device.status()["buffer"]["records"] < 5, "the backlog does not go", bed.device.tail)
+    for device in bed.devices:
+        wait_until(partial(has_few_waiting, device), "the backlog does not go", device.tail)
     bed.deliver_everything()
 
 
 def test_device_that_vanishes_is_let_go_and_may_come_back(bed: Bed, link: RoughLink) -> None:
-    set_up(bed, link, KIND, heartbeat_s=1)
+    set_up(bed, link, KIND, master_heartbeat_s=1)
     bed.open()
     bed.wait_for_records(20)
     link.cut()
@@ -62,17 +76,14 @@ def test_device_that_vanishes_is_let_go_and_may_come_back(bed: Bed, link: RoughL
     bed.deliver_everything()
 
 
-@pytest.mark.timeout(200)
-@pytest.mark.parametrize("via", ["stream", "data"])
-def test_master_that_vanishes_stops_no_measuring_and_everything_is_delivered_later(
-    bed: Bed, link: RoughLink, via: str
-) -> None:
-    set_up(bed, link, DeviceKind(rate_hz=100, batch_readings=10, via=via, keep_hours=0))
+def test_master_that_vanishes_stops_no_measuring_and_everything_is_delivered_later(bed: Bed, link: RoughLink) -> None:
+    set_up(bed, link, *QUICK, heartbeat_s=2)
     bed.open()
     bed.wait_for_records(20)
     link.cut()
-    wait_until(lambda: bed.device.state() == "backing-off", "the device takes silence for a master", bed.device.tail)
-    assert bed.device.status()["buffer"]["records"] > 20
+    for device in bed.devices:
+        wait_until(partial(backs_off, device), f"{device.name} takes silence for a master", device.tail)
+        assert device.status()["buffer"]["records"] > 20
     link.mend()
     bed.wait_until_streaming()
     bed.wait_for_records(40)

@@ -143,8 +143,10 @@ def test_change_that_never_left_the_master_is_abandoned_at_once(streaming: Bed) 
     bed.deliver_everything()
 
 
-def test_running_master_is_not_rotated(streaming: Bed) -> None:
-    refused = streaming.master.run("master", "rotate-key")
+def test_running_master_is_not_rotated(bed: Bed) -> None:
+    bed.set_up(Master(bed.folder))
+    bed.master.open_group()
+    refused = bed.master.run("master", "rotate-key")
     assert refused.returncode == 2
     assert "Stop it first" in refused.stderr
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from tests.support.ward import Device, Master, wait_until
 
 pytestmark = [pytest.mark.network, pytest.mark.processes, pytest.mark.slow, pytest.mark.timeout(400)]
 
+SEARCHES = replace(KIND, mdns=True)
 MASTER = f"0x{MASTER_KEY.address.hex()}"
 
 
@@ -26,7 +28,7 @@ def set_up(bed: Bed, machines: TwoMachines, public_host: str = "", **settings: A
     laptop, pi = machines.laptop.surroundings, machines.pi.surroundings
     bed.set_up(
         Master(bed.folder, surroundings=laptop, host="*", public_host=public_host, **settings),
-        Device(bed.folder, 1, KIND, bed.recording, surroundings=pi),
+        Device(bed.folder, 1, SEARCHES, bed.recording, surroundings=pi, heartbeat_s=2),
     )
 
 

@@ -34,12 +34,14 @@ class DeviceKind:
         batch_readings: Readings in a record.
         via: stream or data.
         keep_hours: See ``buffer_keep_hours``.
+        mdns: Whether it searches the local network for a master that is away, for seconds at a time.
     """
 
     rate_hz: int
     batch_readings: int
     via: str
     keep_hours: float
+    mdns: bool = False
 
 
 ANCHOR_MINUTES = 0.1
@@ -47,7 +49,7 @@ ANCHOR_MINUTES = 0.1
 
 KINDS = (
     DeviceKind(rate_hz=200, batch_readings=1, via="stream", keep_hours=0),
-    DeviceKind(rate_hz=2_000, batch_readings=20, via="stream", keep_hours=24),
+    DeviceKind(rate_hz=2_000, batch_readings=20, via="stream", keep_hours=24, mdns=True),
     DeviceKind(rate_hz=500, batch_readings=8, via="data", keep_hours=0),
 )
 
@@ -158,7 +160,7 @@ class Victim:
 
 
 class Device(Victim):
-    """A slave with a state directory of its own."""
+    """A slave with a state directory of its own; ``settings`` are those of its configuration."""
 
     def __init__(
         self,
@@ -169,6 +171,7 @@ class Device(Victim):
         *,
         state_dir: Path | None = None,
         surroundings: Surroundings = HERE,
+        **settings: Any,
     ) -> None:
         self.kind = kind
         self.state_dir = state_dir or folder / f"device-{number}"
@@ -178,7 +181,9 @@ class Device(Victim):
             "VGROUP_SLAVE_BACKOFF_LONGEST_S": "0.5",
             "VGROUP_SLAVE_BUFFER_KEEP_HOURS": str(kind.keep_hours),
             "VGROUP_SLAVE_BUFFER_MAX_MB": "20",
+            "VGROUP_SLAVE_MDNS": "yes" if kind.mdns else "no",
         }
+        environment |= {f"VGROUP_SLAVE_{name.upper()}": str(value) for name, value in settings.items()}
         sensor = f"replay:{recording},rate_hz={kind.rate_hz}"
         command = [
             *("slave", "run", "--sensor", sensor, "--stay", "--via", kind.via),
