@@ -214,6 +214,10 @@ class Web3Registry(GroupRegistry):
         """See the port."""
         return await fetch_anchor_events(self._replica, self._abi, self._decoder, gid)
 
+    def read_anew(self) -> None:
+        """See the port."""
+        self._replica.read_anew()
+
     def node_reports(self) -> tuple[NodeReport, ...]:
         """See the port."""
         return self._node.reports()

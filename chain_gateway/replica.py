@@ -82,6 +82,7 @@ class EventReplica:
         self._verify = verify
         self._counted_up_to = -1
         self._uncounted: list[Associated] = []
+        self._reads_anew = False
         self._folded = Membership()
         self._before_fork: Membership | None = None
         self._held: list[ChainEvent] = []
@@ -139,6 +140,14 @@ class EventReplica:
     def look_now(self) -> None:
         """Something happened on the chain: do not wait for the next poll."""
         self._poke.set()
+
+    def read_anew(self) -> None:
+        """Take nothing in the file for granted: read all events from the chain again, as soon as the node answers.
+
+        For when its contract says otherwise than the events that it gave. :attr:`membership` stays as it is meanwhile.
+        """
+        self._reads_anew = True
+        self.look_now()
 
     async def find_logs(self, topic: bytes, word: bytes) -> list[RawLog]:
         """Logs of one event (its topic, 32 bytes) that hold these bytes, oldest first; those that do not count yet too.
@@ -226,7 +235,10 @@ class EventReplica:
         self._reader = self._node.pinned() if isinstance(self._node, ManyNodes) else self._node
         await self._require_verified()
         head = await self._reader.fetch_head()
-        if self._position is not None and not await self._is_canonical(self._position, head):
+        if self._reads_anew:
+            await self._roll_back(None)
+            self._reads_anew = False
+        elif self._position is not None and not await self._is_canonical(self._position, head):
             if await self._is_behind(self._position, head):
                 _logger.warning("the node tells of no block above %d, known are %d", head.number, self._position.number)
                 return

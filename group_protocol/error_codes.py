@@ -71,6 +71,7 @@ class ErrorCode(StrEnum):
     DEVICE_REVOKED = "device-revoked"
     DEVICE_BANNED = "device-banned"
     INVITATION_EXPIRED = "invitation-expired"
+    MEMBERSHIP_DISPUTED = "membership-disputed"
     IDENTITY_IN_USE = "identity-in-use"
     REQUEST_EXPIRED = "request-expired"
     PROOF_REFUSED = "proof-refused"

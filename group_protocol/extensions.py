@@ -27,6 +27,8 @@ class Standing(IntEnum):
     """Its invitation was good, and came too late."""
     UNSUPPORTED = 3
     """Its M3 asks for something that this master does not know."""
+    DISPUTED = 4
+    """The register says of it what nobody here ordered or proved: that it is revoked, or has another key."""
 
 
 _TOLD: Final = {
@@ -44,6 +46,11 @@ _TOLD: Final = {
         "the master does not know something that this device asks for",
         "Bring both to the same version (docs/operations.md, Upgrade); the master first.",
         ErrorCode.VERSIONS_DIFFER,
+    ),
+    Standing.DISPUTED: (
+        "the register says of this device what its master's operator did not order",
+        "It goes on by itself if the register takes it back; on the master: vgroup device list. Its readings wait.",
+        ErrorCode.MEMBERSHIP_DISPUTED,
     ),
 }
 

@@ -233,6 +233,13 @@ class GroupRegistry(Protocol):
         """
         ...
 
+    def read_anew(self) -> None:
+        """Believe nothing of what was kept: read every event again, soon. :meth:`membership` changes when that is done.
+
+        Who holds the events himself, and not on somebody's word, does nothing.
+        """
+        return
+
     def node_reports(self) -> tuple[NodeReport, ...]:
         """How the chain's nodes fare. No I/O; empty where there are none, or they are somebody else's concern."""
         return ()

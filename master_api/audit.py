@@ -52,6 +52,8 @@ class AuditKind(StrEnum):
     DEVICE_BANNED = "device.banned"
     BAN_LIFTED = "device.ban_lifted"
     DEVICE_REVOKED = "device.revoked"
+    DEVICE_DISPUTED = "device.disputed"
+    DISPUTE_ENDED = "device.dispute_ended"
     REVOCATION_SETTLED = "revocation.settled"
     ASSOCIATION_UNDONE = "association.undone"
     CHAIN_AWAY = "chain.away"

@@ -26,6 +26,7 @@ from master_api.context import MasterContext
 from master_api.membership_follower import MembershipFollower
 from master_api.registry_calls import RegistryCalls
 from master_api.store.devices import DeviceRow, set_state
+from master_api.store.peer_queue import drop_messages_of
 from master_api.store.waiting_acts import WaitingAssociation
 
 RETRY_S = 1.0
@@ -92,10 +93,15 @@ class ChainQueue:
                 set_state(connection, device.oid, MembershipState.REVOKED)
                 detail: Detail = {"oid": device.oid.hex()}
                 self._context.audit.append(connection, AuditKind.DEVICE_REVOKED, detail)
+            if dropped := drop_messages_of(connection, device.oid):
+                messages: Detail = {"oid": device.oid.hex(), "messages": dropped, "reason": "revoked"}
+                self._context.audit.append(connection, AuditKind.MESSAGES_DROPPED, messages)
 
         await self._context.store.write(order)
         waiting.take_order(device.oid)
+        self._context.post.forget(device.oid)
         self._follower.cut_off(device.oid)
+        await self._follower.judge(device.oid)
 
     async def send_revocation(self, oid: ObjectId) -> Receipt | None:
         """Tell the chain of an order, and wait for a while.

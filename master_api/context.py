@@ -11,6 +11,7 @@ from master_api.chain_watch import ChainWatch
 from master_api.config import MasterConfig
 from master_api.current_group import CurrentGroup
 from master_api.deadlines import Deadlines
+from master_api.disputes import Disputes
 from master_api.peer_post import PeerPost
 from master_api.refusal_log import RefusalLog
 from master_api.registry_calls import RegistryCalls
@@ -42,6 +43,7 @@ class MasterContext:
     half_open: HalfOpenSessions
     live: LiveSessions
     bans: Bans
+    disputes: Disputes
     next_master: Address | None = None
     """The address of the key that is on its way in, while `vgroup master rotate-key` works."""
 
@@ -79,4 +81,5 @@ def build_context(
         half_open=HalfOpenSessions(config.half_open_max, config.half_open_per_address_max),
         live=live,
         bans=Bans(store, audit, clock, live),
+        disputes=Disputes(store, audit, clock),
     )

@@ -83,6 +83,7 @@ class Control:
         state = self._state(live)
         if state is MembershipState.REVOKED:
             raise RefusedError(Reason.OBJECT_REVOKED)
+        self._require_undisputed(live)
         if state is not MembershipState.ACTIVE:
             self._check_association(live, call)
             waiting = WaitingAssociation(live.oid, call.token, call.request, call.deadline_unix_s)
@@ -192,14 +193,18 @@ class Control:
     def _result(self, live: LiveSession, reason: Reason) -> RegistryResult:
         return RegistryResult(self._state(live), reason, NO_TRANSACTION, 0, self._epoch())
 
+    def _require_undisputed(self, live: LiveSession) -> None:
+        """What the register alone says is not told as final; the next M4 tells what it is."""
+        view = self._context.registry.membership().objects.get(live.oid)
+        if view is not None and view.state is ObjectState.REVOKED:
+            raise RefusedError(Reason.NOT_A_MEMBER)
+
     def _state(self, live: LiveSession) -> MembershipState:
-        if live.is_revoked:
+        if live.is_revoked or self._context.waiting.is_ordered(live.oid):
             return MembershipState.REVOKED
         view = self._context.registry.membership().objects.get(live.oid)
         if view is not None and view.gid == self._context.group.require().gid:
-            if view.state is ObjectState.REVOKED:
-                return MembershipState.REVOKED
-            return MembershipState.ACTIVE
+            return MembershipState.NOT_ASSOCIATED if view.state is ObjectState.REVOKED else MembershipState.ACTIVE
         is_waiting = self._context.calls.is_running(live.oid) or live.oid in self._context.waiting.associations
         return MembershipState.PENDING if is_waiting else MembershipState.NOT_ASSOCIATED
 

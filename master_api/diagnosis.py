@@ -52,7 +52,7 @@ async def diagnose_master(config: MasterConfig) -> list[Finding]:
     findings.append(await _look_at_versions(config, status))
     findings.append(await asyncio.to_thread(_look_whether_reachable, config))
     findings += [_look_at_part(part, state) for part, state in status["health"].items()]
-    findings += [*_look_at_chain(status), *_look_at_members(status)]
+    findings += [*_look_at_chain(status), *_look_at_disputes(status), *_look_at_members(status)]
     return findings
 
 
@@ -123,6 +123,18 @@ def _look_at_chain(status: Mapping[str, Any]) -> list[Finding]:
         text = f"{waiting['associations']} associations and {waiting['revocations']} revocations wait for the chain"
         findings.append(note("queue", text, "They are sent as soon as it answers.", ErrorCode.CHAIN_UNREACHABLE))
     return findings
+
+
+def _look_at_disputes(status: Mapping[str, Any]) -> list[Finding]:
+    return [
+        bad(
+            "register",
+            f"it says of {dispute['name']}: {dispute['register_says']}; nobody ordered or proved that here",
+            "See the page for how to find out who is right. To make a revocation final: vgroup device evict NAME",
+            ErrorCode.MEMBERSHIP_DISPUTED,
+        )
+        for dispute in status["disputed"]
+    ]
 
 
 def _look_at_members(status: Mapping[str, Any]) -> list[Finding]:

@@ -18,13 +18,14 @@ from group_protocol.extensions import Standing
 from group_protocol.handshake import CookieJar, Identity, MasterHandshake, MasterPolicy
 from group_protocol.handshake.master import MasterState
 from group_protocol.identifiers import derive_object_id
-from group_protocol.membership import ObjectState, ObjectView
+from group_protocol.membership import ObjectView
 from group_protocol.messages import CookieChallenge, KeysSessionAnswer, KeysSessionRequest, SealedAnswer, SealedRequest
 from group_protocol.tickets import MembershipState, Ticket
 from group_protocol.tokens import issue_token
 from master_api.audit import AuditKind
 from master_api.context import MasterContext
 from master_api.current_group import FormedGroup
+from master_api.disputes import claim_of
 from master_api.pairing import pair_device, require_invited
 from master_api.sessions import DeviceRecords, HalfOpen, LiveSession
 from master_api.store.devices import DeviceRow, fetch_device, fetch_device_by_address, fetch_keys_of, set_last_seen
@@ -142,9 +143,11 @@ class Enrolment:
             self._context.half_open.remove(half_open.handshake.sid)
 
     def _standing(self, device: DeviceRow, identity: Identity) -> Standing:
-        """What keeps a known device out, beside the contract: who is revoked there hears that."""
+        """What keeps a known device out, beside the operator's order of its revocation: of that it hears as such."""
         if identity.unsupported is not None:
             return Standing.UNSUPPORTED
+        if claim_of(device, self._context.registry.membership().objects.get(device.oid)) is not None:
+            return Standing.DISPUTED
         is_banned = device.oid in self._context.bans.banned and device.state is not MembershipState.REVOKED
         return Standing.BANNED if is_banned else Standing.GOOD
 
@@ -177,22 +180,22 @@ class Enrolment:
         self, group: FormedGroup, device: DeviceRow, half_open: HalfOpen, identity: Identity
     ) -> SealedAnswer:
         context, now_s = self._context, self._context.clock.monotonic_s()
-        view = context.registry.membership().objects.get(device.oid)
-        if view is not None and view.gid == group.gid and view.account != identity.address:
-            raise VerificationError("the device has another key in the registry")
         context.live.require_room(device.oid, now_s)
         deadline_unix_s = await context.deadlines.suggest_unix_s()
         older = context.live.of_device(device.oid)
         if older is not None:
             # Before the state is read, so that nothing of the older session can be written behind it.
             context.live.end(older, Reason.REPLACED)
-        # Read again: the operator may have revoked it since.
+        # Read again: the operator may have revoked it since, or its key may have changed.
         records, device = await context.store.write(
             lambda connection: self._begin_records(connection, device, identity.software)
         )
-        if self._standing(device, identity) is Standing.BANNED:  # since a moment ago
-            return turn_away(context, half_open.handshake, identity, device.oid, Standing.BANNED)
-        state = self._membership_state(group, device, view)
+        if device.address != identity.address:
+            raise VerificationError("the device has another key since a moment ago")
+        standing = self._standing(device, identity)
+        if standing is not Standing.GOOD:  # since a moment ago
+            return turn_away(context, half_open.handshake, identity, device.oid, standing)
+        state = self._membership_state(group, device, context.registry.membership().objects.get(device.oid))
         ticket = self._make_ticket(group, device, state, deadline_unix_s, records.committed.last_seq)
         session, m4 = half_open.handshake.admit(ticket)
         context.live.add(
@@ -241,11 +244,11 @@ class Enrolment:
         )
 
     def _membership_state(self, group: FormedGroup, device: DeviceRow, view: ObjectView | None) -> MembershipState:
-        """As the registry says; but a revocation that this master has seen holds, even if a node forgets it."""
+        """As the registry says; but a revocation that was ordered here holds, even if a node forgets it."""
         if device.state is MembershipState.REVOKED:
             return MembershipState.REVOKED
         if view is not None and view.gid == group.gid:
-            return MembershipState.REVOKED if view.state is ObjectState.REVOKED else MembershipState.ACTIVE
+            return MembershipState.ACTIVE
         is_waiting = self._context.calls.is_running(device.oid) or device.oid in self._context.waiting.associations
         return MembershipState.PENDING if is_waiting else MembershipState.NOT_ASSOCIATED
 

@@ -14,7 +14,9 @@ from group_protocol.membership import (
     Associated,
     AssociationUndone,
     ChainEvent,
+    ChainPosition,
     MasterRotated,
+    Membership,
     ObjectState,
     ObjectView,
     Revoked,
@@ -23,6 +25,7 @@ from group_protocol.membership import (
 from group_protocol.tickets import MembershipState
 from master_api.audit import AuditKind, Detail
 from master_api.context import MasterContext
+from master_api.dispute_watch import DisputeWatch
 from master_api.rotation_proofs import is_change_proven
 from master_api.store.devices import (
     DeviceRow,
@@ -34,7 +37,6 @@ from master_api.store.devices import (
     set_state,
     undo_association,
 )
-from master_api.store.peer_queue import drop_messages_of
 from master_api.store.rotations import fetch_rotations
 
 RETRY_S = 1.0
@@ -67,9 +69,16 @@ class MembershipFollower:
 
     async def run(self) -> None:
         """Follow until the registry closes or the task is cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            watching = tasks.create_task(DisputeWatch(self._context).run(), name="dispute watch")
+            await self._follow()
+            watching.cancel()
+
+    async def _follow(self) -> None:
         while True:
             try:
                 events = self._context.registry.events()
+                await self._context.disputes.load()
                 await self.reconcile()
                 self._following.set()
                 await self._take_all(events)
@@ -137,11 +146,16 @@ class MembershipFollower:
 
         for oid in await self._context.store.write(bring_up):
             await self._context.waiting.renew_revocation(oid)
+        await self._judge_all(membership)
+        self._tell_waiters(*self._waiters)
+
+    async def _judge_all(self, membership: Membership) -> None:
+        for device in await self._context.store.read(fetch_devices):
+            await self._context.disputes.judge(device, membership.objects.get(device.oid))
         for live in self._context.live:
             view = membership.objects.get(live.oid)
             if view is not None and view.state is ObjectState.REVOKED:
-                self._context.live.end(live, Reason.OBJECT_REVOKED)
-        self._tell_waiters(*self._waiters)
+                self.cut_off(live.oid)
 
     async def renew_undone_revocations(self) -> None:
         """Send again what the operator ordered and the chain no longer holds. Costs no I/O where there is nothing.
@@ -177,13 +191,14 @@ class MembershipFollower:
                 await self._context.store.write(lambda connection: self._note_undone(connection, event.oid))
             case Revoked():
                 self.cut_off(event.oid)
-                await self._context.store.write(lambda connection: self._note_revocation(connection, event.oid))
                 await self._context.waiting.settle_revocation(event.oid, event.at.block_number)
+                await self.judge(event.oid, event.at)
             case Rotated():
                 self._let_go_of_old_key(event.oid)
                 await self._context.store.write(
                     lambda connection: self._note_rotation(connection, event.oid, event.new_address, event.epoch)
                 )
+                await self.judge(event.oid, event.at)
             case MasterRotated():
                 self._note_master(event.new_master)
             case _:
@@ -200,11 +215,18 @@ class MembershipFollower:
                 extra={"fields": fields},
             )
 
+    async def judge(self, oid: ObjectId, at: ChainPosition | None = None) -> None:
+        """Begin or end a device's dispute with the register. Raises StoreError."""
+        device = await self._context.store.read(lambda connection: fetch_device(connection, oid))
+        if device is not None:
+            await self._context.disputes.judge(device, self._context.registry.membership().objects.get(oid), at)
+
     def cut_off(self, oid: ObjectId) -> None:
-        """End what a revoked device has open."""
+        """End what a revoked device has open; why it is out, it hears in its next M4."""
         live = self._context.live.of_device(oid)
         if live is not None:
-            self._context.live.end(live, Reason.OBJECT_REVOKED)
+            is_final = self._context.waiting.is_ordered(oid)
+            self._context.live.end(live, Reason.OBJECT_REVOKED if is_final else Reason.NOT_A_MEMBER)
 
     def _send_back(self, oid: ObjectId) -> None:
         """A fork took the device's association: its stream ends with NOT_A_MEMBER, and it comes again with M5."""
@@ -238,9 +260,8 @@ class MembershipFollower:
         """What events would have told, had they been heard; without their transactions."""
         if view.account != device.address:
             self._note_rotation(connection, device.oid, view.account, epoch)
-        if view.state is ObjectState.REVOKED:
-            self._note_revocation(connection, device.oid)
-        elif device.state not in (MembershipState.ACTIVE, MembershipState.REVOKED):  # revoked is for good
+        # Revoked here is for good; revoked there is, until the operator has ordered it, the register's word.
+        if view.state is ObjectState.SLAVE and device.state not in (MembershipState.ACTIVE, MembershipState.REVOKED):
             set_state(connection, device.oid, MembershipState.ACTIVE)
             self._context.audit.append(connection, AuditKind.DEVICE_ASSOCIATED, {"oid": device.oid.hex()})
 
@@ -261,16 +282,6 @@ class MembershipFollower:
         if device is not None and device.state is MembershipState.ACTIVE:
             undo_association(connection, oid)
             self._context.audit.append(connection, AuditKind.ASSOCIATION_UNDONE, {"oid": oid.hex()})
-
-    def _note_revocation(self, connection: Connection, oid: ObjectId) -> None:
-        device = fetch_device(connection, oid)
-        if device is not None and device.state is not MembershipState.REVOKED:
-            set_state(connection, oid, MembershipState.REVOKED)
-            self._context.audit.append(connection, AuditKind.DEVICE_REVOKED, {"oid": oid.hex()})
-            self._context.post.forget(oid)
-            if dropped := drop_messages_of(connection, oid):
-                detail: Detail = {"oid": oid.hex(), "messages": dropped, "reason": "revoked"}
-                self._context.audit.append(connection, AuditKind.MESSAGES_DROPPED, detail)
 
     def _note_rotation(self, connection: Connection, oid: ObjectId, address: Address, epoch: int) -> None:
         device = fetch_device(connection, oid)

@@ -35,6 +35,8 @@ class MasterMetrics:
             gauge("sessions", "Devices with a session.", len(live)),
             gauge("streams", "Devices with an open stream.", sum(one.stream is not None for one in live)),
             gauge("half_open_exchanges", "Key exchanges that wait for M3.", len(context.half_open)),
+            gauge("devices_disputed", "Devices shut out by the register's word alone: vgroup device list names them.",
+                  len(context.disputes.open)),
             gauge("chain_away_seconds", "Since when the chain has not answered; 0 while it does.",
                   context.watch.away_s),
             gauge("records_refused_for_chain", "1: records are refused, since the chain was away too long.",

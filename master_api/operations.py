@@ -27,6 +27,7 @@ from master_api.descriptions import (
     describe_invitation,
     iso_time,
 )
+from master_api.disputes import claim_of, describe_dispute
 from master_api.health import CHECK_TIMEOUT_S
 from master_api.invitation_names import INVITATIONS_MAX, numbered_names
 from master_api.pairing import invite_all
@@ -34,6 +35,7 @@ from master_api.record_operations import RecordOperations
 from master_api.service import MasterService
 from master_api.standings import DeviceStanding, describe_standing, stand
 from master_api.store.devices import DeviceRow, fetch_devices
+from master_api.store.disputes import Claim
 from master_api.store.groups import GroupRow, insert_group
 from master_api.store.invitations import InvitationState, fetch_invitations
 from master_api.store.records import count_records
@@ -168,7 +170,11 @@ class Operations(RecordOperations):
                 describe_device(
                     device, counts.get(device.oid, 0), has_session=context.live.of_device(device.oid) is not None
                 )
-                | describe_standing(device, is_banned=device.oid in context.bans.banned)
+                | describe_standing(
+                    device,
+                    is_banned=device.oid in context.bans.banned,
+                    is_disputed=device.oid in context.disputes.open,
+                )
                 | {"software": software.get(device.oid)}
                 for device in devices
             ],
@@ -234,16 +240,22 @@ class Operations(RecordOperations):
         found = _select(await self._context.store.read(fetch_devices), device)
         if not await self._context.bans.lift(found.oid):
             raise RefusedError(Reason.BAD_RANGE, f"{found.name} is not banned", remedy="See: vgroup device list")
-        standing = stand(found, is_banned=False)
+        standing = stand(found, is_banned=False, is_disputed=found.oid in self._context.disputes.open)
         return {"oid": found.oid.hex(), "name": found.name, "standing": standing.value}
 
     async def _require_revocable(self, device: DeviceRow) -> None:
-        """Who is no member is refused by the contract, and nothing changes here; unless it may become one yet."""
+        """Who is no member is refused by the contract, and nothing changes here; unless it may become one yet.
+
+        A device that the register calls revoked may be ordered so: that makes it final here.
+        """
         context = self._context
         view = context.registry.membership().objects.get(device.oid)
         is_member = view is not None and view.state is ObjectState.SLAVE
+        is_revoked_there_alone = claim_of(device, view) is Claim.REVOKED
         may_become_one = device.oid in context.waiting.associations or context.calls.is_running(device.oid)
-        if is_member or may_become_one or context.watch.is_away or device.oid in context.waiting.revocations:
+        if is_member or is_revoked_there_alone or may_become_one or context.watch.is_away:
+            return
+        if device.oid in context.waiting.revocations:
             return
         group, deadline_unix_s = context.group.require(), await context.deadlines.suggest_unix_s()
         digest = group.domain.revocation_digest(group.gid, device.oid, deadline_unix_s)
@@ -277,10 +289,16 @@ class Operations(RecordOperations):
                 "associations": len(context.waiting.associations),
                 "revocations": len(context.waiting.revocations),
             },
+            "disputed": await self._describe_disputes(),
             "messages": await self._sum_messages(),
             "anchors": {name: value for name, value in anchors.items() if value != ""},
             "refusals": dict(context.refusals.totals),
         }
+
+    async def _describe_disputes(self) -> list[JsonObject]:
+        disputes = self._context.disputes.open
+        devices = await self._context.store.read(fetch_devices) if disputes else []
+        return [describe_dispute(disputes[device.oid], device) for device in devices if device.oid in disputes]
 
     async def _newest_block_unix_s(self) -> int | None:
         try:

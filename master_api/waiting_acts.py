@@ -74,6 +74,10 @@ class WaitingActs:
         self.settled.discard(oid)
         self.changed.set()
 
+    def is_ordered(self, oid: ObjectId) -> bool:
+        """Whether this master's operator ordered the device's revocation."""
+        return oid in self.revocations or oid in self.settled
+
     async def settle_revocation(self, oid: ObjectId, block: int) -> None:
         """The chain has it. Raises StoreError."""
 

@@ -9,7 +9,7 @@ from slave_client.device_state import DeviceState, JoinStep
 
 
 class DeviceStanding(StrEnum):
-    """One of these; the last four are four different things to do."""
+    """One of these; the last five are five different things to do."""
 
     JOINING = "joining"
     MEMBER = "member"
@@ -17,6 +17,7 @@ class DeviceStanding(StrEnum):
     EVICTED = "evicted"
     BANNED = "banned"
     UNSUPPORTED = "unsupported"
+    DISPUTED = "disputed"
 
 
 STANDING_REMEDIES: Final = {
@@ -28,6 +29,9 @@ STANDING_REMEDIES: Final = {
     "vgroup device invite NAME. Here: vgroup slave join STRING.",
     DeviceStanding.BANNED: "The operator has shut this device out. It goes on by itself when the ban is lifted, on the "
     "master: vgroup device unban NAME. Its readings wait here.",
+    DeviceStanding.DISPUTED: "The register says that this device is revoked, or has another key, and its master's "
+    "operator did not order that. It goes on by itself if the register takes it back; on the master: vgroup device "
+    "list. Its key and its readings wait here.",
     DeviceStanding.UNSUPPORTED: "The two versions do not fit: upgrade the master, then this device.",
 }
 
@@ -37,6 +41,7 @@ STANDING_CODES: Final = {
     DeviceStanding.EVICTED: ErrorCode.DEVICE_REVOKED,
     DeviceStanding.BANNED: ErrorCode.DEVICE_BANNED,
     DeviceStanding.UNSUPPORTED: ErrorCode.VERSIONS_DIFFER,
+    DeviceStanding.DISPUTED: ErrorCode.MEMBERSHIP_DISPUTED,
 }
 
 

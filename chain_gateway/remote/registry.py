@@ -171,6 +171,10 @@ class RemoteRegistry(GroupRegistry):
         """See the port."""
         await self._replica.wait_for_block((await self._chain.fetch_head()).number)
 
+    def read_anew(self) -> None:
+        """See the port."""
+        self._replica.read_anew()
+
     def membership(self) -> Membership:
         """See the port. Raises RegistryInconsistent once the gateway's events have contradicted each other."""
         return self._replica.membership

@@ -159,9 +159,12 @@ def _ask_new_passphrase() -> str:
 
 def _flat(status: JsonObject) -> JsonObject:
     """Objects inside as text, for people."""
-    return {
-        name: ", ".join(f"{part}: {state}" for part, state in value.items()) or "none"
-        if isinstance(value, dict)
-        else value
-        for name, value in status.items()
-    }
+    return {name: _words(value) for name, value in status.items()}
+
+
+def _words(value: object) -> object:
+    if isinstance(value, dict):
+        return ", ".join(f"{part}: {state}" for part, state in value.items()) or "none"
+    if isinstance(value, list):
+        return "; ".join(str(_words(each)) for each in value) or "none"
+    return value

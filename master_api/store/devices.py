@@ -16,7 +16,7 @@ class DeviceRow:
 
     Attributes:
         address: Its present one; ``device_keys`` has the former ones.
-        state: As the registry's events last said.
+        state: As the registry's events last said; REVOKED by an order of this master's operator, and for good.
         association_transaction: 32 bytes, once associated.
     """
 

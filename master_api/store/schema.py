@@ -57,7 +57,7 @@ devices: Final = Table(
     Column("gid", LargeBinary(16), ForeignKey("groups.gid"), nullable=False),
     Column("address", LargeBinary(20), nullable=False, unique=True),
     Column("name", String(64), nullable=False),
-    Column("state", SmallInteger, nullable=False),  # MembershipState, as the registry's events last said
+    Column("state", SmallInteger, nullable=False),  # MembershipState; REVOKED only by an order of the operator's
     Column("enrolled_at_unix_s", Float(53), nullable=False),
     Column("association_transaction", LargeBinary(32)),
     Column("association_block", BigInteger),
@@ -132,6 +132,18 @@ ordered_revocations: Final = Table(
     Column("block", BigInteger),  # NULL: not on the chain yet
 )
 """Revocations that this master's operator ordered. They hold here from that moment on, whatever the chain says."""
+
+disputes: Final = Table(
+    "disputes",
+    METADATA,
+    Column("oid", LargeBinary(16), ForeignKey("devices.oid"), primary_key=True),
+    Column("claim", String(16), nullable=False),  # master_api.store.disputes.Claim
+    Column("account", LargeBinary(20), nullable=False),
+    Column("since_unix_s", Float(53), nullable=False),
+    Column("transaction_hash", LargeBinary(32)),
+    Column("block", BigInteger),
+)
+"""What the register says of devices and nobody here ordered or proved: it holds while the register says so."""
 
 chain_contact: Final = Table(
     "chain_contact",

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -14,9 +15,12 @@ from aiohttp import web
 
 from chain_gateway.composition import deploy
 from chain_gateway.config import GATEWAY_FOLDER, GatewayConfig
+from chain_gateway.node_answers import RawLog
+from group_protocol.identifiers import Address
 from tests.attacks.edge import Edge
 from tests.attacks.master_process import ROOMY, MasterProcess
 from tests.support.anvil import run_anvil, write_key
+from tests.support.contract_logs import make_log
 
 ASSOCIATION_WAIT_S: Final = 1.0
 Lie = Callable[[list[Any], Any], Any]
@@ -31,6 +35,7 @@ class LyingNode:
         lies: By method.
         is_stalling: Nothing is answered any more.
         bomb: The body of every answer, if it is not empty.
+        asked: How often each method was asked for.
     """
 
     target: str
@@ -39,6 +44,7 @@ class LyingNode:
     is_stalling: bool = False
     bomb: bytes = b""
     url: str = ""
+    asked: Counter[str] = field(default_factory=Counter)
     _stalled: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def ask_truth(self, method: str, *params: Any) -> Any:
@@ -53,6 +59,7 @@ class LyingNode:
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         asked = json.loads(await request.read())
+        self.asked[asked["method"]] += 1
         if self.is_stalling:
             await self._stalled.wait()
         if self.bomb:
@@ -75,10 +82,47 @@ class LyingNode:
 
         self.lies = {"eth_getBlockByNumber": block, "eth_getLogs": logs}
 
+    async def invent(self, event: str, contract: bytes, **values: object) -> None:
+        """Tell of an event that never was, in a new block of the true chain: it contradicts nothing."""
+        await self.ask_truth("anvil_mine", "0x1")
+        block = await self.ask_truth("eth_getBlockByNumber", "latest", False)
+        number = int(block["number"], 16)
+        log = make_log(
+            event,
+            block_number=number,
+            log_index=99,
+            block_hash=bytes.fromhex(block["hash"][2:]),
+            address=Address(contract),
+            **values,
+        )
+
+        def logs(params: list[Any], told: Any) -> Any:
+            first, last = (int(params[0][end], 16) for end in ("fromBlock", "toBlock"))
+            if not first <= number <= last:
+                return told
+            return sorted([*told, as_json(log)], key=lambda each: int(each["blockNumber"], 16))
+
+        self.lies["eth_getLogs"] = logs
+
     async def remember_newest(self) -> int:
         """Keep the newest block, for :meth:`stop_at`."""
         self._newest = await self.ask_truth("eth_getBlockByNumber", "latest", False)
         return int(self._newest["number"], 16)
+
+
+def as_json(log: RawLog) -> dict[str, Any]:
+    """A log as a node tells of it."""
+    return {
+        "address": f"0x{log.address.hex()}",
+        "topics": [f"0x{topic.hex()}" for topic in log.topics],
+        "data": f"0x{log.payload.hex()}",
+        "blockNumber": hex(log.block_number),
+        "blockHash": f"0x{log.block_hash.hex()}",
+        "transactionHash": f"0x{log.transaction_hash.hex()}",
+        "transactionIndex": "0x0",
+        "logIndex": hex(log.log_index),
+        "removed": False,
+    }
 
 
 @asynccontextmanager
