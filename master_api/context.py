@@ -54,6 +54,14 @@ def build_context(
     """Put a master together around its outward ports. Nothing is started."""
     audit, group = AuditLog(key, clock), CurrentGroup(registry)
     live = LiveSessions(config.sessions_max)
+    post = PeerPost(
+        store=store,
+        group=group,
+        registry=registry,
+        audit=audit,
+        queue_max=config.peer_queue_max,
+        when_full=config.peer_queue_full,
+    )
     watch = ChainWatch(registry, store, audit, clock, config.chain_away, config.chain_away_max_s)
     return MasterContext(
         config=config,
@@ -66,14 +74,7 @@ def build_context(
         audit=audit,
         refusals=RefusalLog(store, audit, clock),
         group=group,
-        post=PeerPost(
-            store=store,
-            group=group,
-            registry=registry,
-            audit=audit,
-            queue_max=config.peer_queue_max,
-            when_full=config.peer_queue_full,
-        ),
+        post=post,
         deadlines=Deadlines(registry, clock, config.association_deadline_s, lambda: watch.is_away),
         watch=watch,
         waiting=WaitingActs(store, audit, clock),
@@ -81,5 +82,5 @@ def build_context(
         half_open=HalfOpenSessions(config.half_open_max, config.half_open_per_address_max),
         live=live,
         bans=Bans(store, audit, clock, live),
-        disputes=Disputes(store, audit, clock),
+        disputes=Disputes(store, audit, clock, post),
     )

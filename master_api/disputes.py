@@ -17,8 +17,10 @@ from group_protocol.ports import Clock
 from group_protocol.tickets import MembershipState
 from master_api.audit import AuditKind, AuditLog, Detail
 from master_api.descriptions import JsonObject, iso_time
+from master_api.peer_post import PeerPost
 from master_api.store.devices import DeviceRow
 from master_api.store.disputes import Claim, DisputeRow, drop_dispute, fetch_disputes, keep_dispute
+from master_api.store.peer_queue import requeue
 from master_api.store.store import Store
 
 _log = logging.getLogger("vgroup.master.membership")
@@ -40,10 +42,11 @@ class Disputes:
         open: By device, the oldest first.
     """
 
-    def __init__(self, store: Store, audit: AuditLog, clock: Clock) -> None:
+    def __init__(self, store: Store, audit: AuditLog, clock: Clock, post: PeerPost) -> None:
         self._store = store
         self._audit = audit
         self._clock = clock
+        self._post = post
         self._changing = asyncio.Lock()
         self.open: dict[ObjectId, DisputeRow] = {}
 
@@ -92,11 +95,12 @@ class Disputes:
         by = "order" if device.state is MembershipState.REVOKED else "register or proof"
         detail: Detail = {"oid": device.oid.hex(), "by": by}
 
-        def end(connection: Connection) -> None:
+        def end(connection: Connection) -> set[ObjectId]:
             drop_dispute(connection, device.oid)
             self._audit.append(connection, AuditKind.DISPUTE_ENDED, detail)
+            return requeue(connection, device.oid)
 
-        await self._store.write(end)
+        self._post.announce(await self._store.write(end))
         self.open.pop(device.oid, None)
         _log.warning("a dispute with the register is over", extra={"fields": dict(detail)})
 

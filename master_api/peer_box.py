@@ -75,7 +75,8 @@ class PeerBox:
                 break
             under_way_bytes += length_bytes
             self._sent_through = message.number
-            # For every message, as it is handed over: one of the two may have been revoked while it waited.
+            # For every message, as it is handed over: one of the two may have been revoked while it waited. What is
+            # passed over leaves the queue by the operator's order, or is queued anew when the register takes it back.
             if self._post.is_active_member(message.sender) and self._post.is_active_member(self.oid):
                 self._under_way.append((message.number, message.sender, length_bytes))
                 deliveries.append(keys[message.sender].deliver(message))
@@ -94,7 +95,7 @@ class PeerBox:
         numbers = {number for number, _, _ in covered}
         if receipt.through not in numbers or (receipt.refused and receipt.refused not in numbers):
             raise UnexpectedMessageError(f"RECEIPT names {receipt.through}, which is not under way")
-        self._post.take_off(self.oid, receipt)
+        self._post.take_off(self.oid, numbers, receipt)
         self._wake()
 
 

@@ -7,7 +7,7 @@ object and no query.
 import asyncio
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Self
 
@@ -148,11 +148,11 @@ class PeerPost:
         with self._lock:
             return any(pair[0] == receiver for pair in self._waiting)
 
-    def take_off(self, receiver: ObjectId, receipt: Receipt) -> None:
+    def take_off(self, receiver: ObjectId, numbers: Collection[int], receipt: Receipt) -> None:
         """A receiver has what a receipt covers. Nobody waits for that: what is not noted is handed over again."""
 
         def write(connection: Connection) -> list[ObjectId]:
-            senders = take_off(connection, receiver, receipt.through, receipt.refused)
+            senders = take_off(connection, receiver, numbers, receipt.refused)
             if receipt.reason is not Reason.NONE:
                 detail: Detail = {
                     "receiver": receiver.hex(),

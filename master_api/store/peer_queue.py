@@ -4,7 +4,7 @@ The queue holds names alone: what was said stands among the records. A row is ma
 record, and goes when the receiver has it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, and_, delete, func, insert, or_, select, update
@@ -117,13 +117,27 @@ def fetch_queued(connection: Connection, receiver: ObjectId, after: int, limit: 
     ]
 
 
-def take_off(connection: Connection, receiver: ObjectId, through: int, refused: int) -> list[ObjectId]:
-    """The receiver has everything up to a number, but for the one that it refused (0: none).
+def requeue(connection: Connection, sender: ObjectId) -> set[ObjectId]:
+    """Number what waits from a sender anew, behind all others: some of it was passed over when its turn came.
+
+    Answers the receivers.
+    """
+    table = schema.peer_queue
+    rows = connection.execute(select(table).where(table.c.sender == sender).order_by(table.c.number)).mappings().all()
+    if rows:
+        connection.execute(delete(table).where(table.c.sender == sender))
+        again = [{name: value for name, value in row.items() if name != "number"} for row in rows]
+        connection.execute(insert(table), again)
+    return {ObjectId(row["receiver"]) for row in rows}
+
+
+def take_off(connection: Connection, receiver: ObjectId, numbers: Collection[int], refused: int) -> list[ObjectId]:
+    """The receiver has the messages of these numbers, but for the one that it refused (0: none).
 
     Answers the sender of each message that left the queue by this.
     """
     table = schema.peer_queue
-    done = and_(table.c.receiver == receiver, table.c.number <= through)
+    done = and_(table.c.receiver == receiver, table.c.number.in_(numbers))
     rows = connection.execute(select(table.c.number, table.c.sender).where(done)).all()
     for number, sender in rows:
         _count(connection, receiver, ObjectId(sender), "refused" if number == refused else "delivered", 1)

@@ -1,6 +1,7 @@
 """A node that invents events which contradict nothing: a lie shuts a device out while it lasts, and not for good."""
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -17,12 +18,15 @@ from tests.attacks.edge import Edge
 from tests.attacks.lying_node import LyingNode, master_behind_a_liar
 from tests.support.anvil import write_key
 from tests.support.running_master import MASTER_KEY, Device
+from tests.support.ward import Device as Slave
+from tests.support.ward import DeviceKind, write_recording
 
 pytestmark = [pytest.mark.anvil, pytest.mark.network, pytest.mark.processes]
 
 SECOND_RICH_KEY = "59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d"
 """The second account of the mnemonic that anvil gives ether to. Known to everybody."""
 PATIENCE_S = 60
+SLAVE = DeviceKind(rate_hz=100, batch_readings=5, via="stream", keep_hours=0)
 
 
 @pytest.fixture
@@ -98,6 +102,37 @@ async def test_revocation_that_a_node_invents_shuts_out_while_it_lies_and_no_lon
     assert "device.revoked" not in audit
     await edge.master.ask("audit.verify")
     assert (await edge.master.ask("records.verify"))["is_good"]
+
+
+async def test_slave_that_an_invented_revocation_shuts_out_keeps_its_key_and_goes_on_by_itself(
+    stage: tuple[Edge, LyingNode], tmp_path: Path
+) -> None:
+    """The slave as its user runs it: in no moment does it take the lie for its end."""
+    edge, node = stage
+    slave = Slave(tmp_path, 1, SLAVE, write_recording(tmp_path))
+    invitation = await edge.master.ask("device.invite", name="bed 1", host="127.0.0.1", port=edge.master.port)
+    oid = await asyncio.to_thread(slave.join, str(invitation["pairing_string"]))
+    slave.start()
+    try:
+        await until(lambda: asyncio.to_thread(slave.is_streaming))
+        group = await edge.master.ask("group.show")
+        contract = bytes.fromhex(str(group["contract"])[2:])
+        await node.invent("Revoked", contract, gid=bytes.fromhex(group["gid"]), oid=oid, epoch=2)
+
+        async def has_standing(standing: str) -> bool:
+            shown = json.loads((await asyncio.to_thread(slave.run, "slave", "status", "--json")).stdout)
+            return str(shown["standing"]) == standing
+
+        await until(lambda: has_standing("disputed"))
+        stored = len(edge.master.read_tables()["records"])
+        node.lies.clear()
+        await until(lambda: has_standing("member"))
+        await until(lambda: asyncio.to_thread(lambda: len(edge.master.read_tables()["records"]) > stored))
+        assert [row["oid"] for row in (await edge.master.ask("device.list"))["devices"]] == [oid.hex()]
+        await asyncio.to_thread(slave.stop)
+        assert (await edge.master.ask("records.verify"))["is_good"]
+    finally:
+        slave.end()
 
 
 async def test_device_whose_invented_revocation_the_operator_confirms_is_out_for_good(

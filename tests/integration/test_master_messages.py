@@ -10,14 +10,15 @@ from group_protocol.errors import Reason
 from group_protocol.frames import Ack, MasterFrame
 from group_protocol.identifiers import ObjectId
 from group_protocol.peer_messages import Delivery, Receipt, verify_delivery
-from group_protocol.ports import RevocationRequest, RotationRequest
+from group_protocol.ports import RotationRequest
+from master_api import dispute_watch
 from master_api.audit import fetch_newest
 from master_api.full_queue import FullQueue
 from master_api.peer_box import WINDOW_MESSAGES
 from master_api.store.peer_queue import PeerCounts, fetch_counts
 from master_api.store.rotations import RotationRow, keep_rotation
 from tests.support.failing_store import failing_commits
-from tests.support.running_master import MASTER_KEY, Bench, Device, DeviceStream, payload, running_master
+from tests.support.running_master import Bench, Device, DeviceStream, payload, running_master
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.network
@@ -45,10 +46,7 @@ def audited(bench: Bench, kind: str) -> list[str]:
 
 
 async def revoke(bench: Bench, device: Device) -> None:
-    deadline = int(bench.clock.now_unix_s()) + 60
-    digest = device.domain.revocation_digest(device.gid, device.oid, deadline)
-    await bench.registry.revoke(RevocationRequest(device.gid, device.oid, deadline, MASTER_KEY.sign_digest(digest)))
-    await until(lambda: bool(audited(bench, "device.revoked")))
+    await bench.operations.revoke_device(device.oid.hex())
 
 
 async def test_message_reaches_a_receiver_that_streams_with_all_it_needs_to_verify_the_sender(tmp_path: Path) -> None:
@@ -118,7 +116,7 @@ async def test_receipt_that_comes_twice_frees_one_place_only(tmp_path: Path) -> 
         await sender.send(sender.message(receiver.oid), sender.message(receiver.oid), sender.message(receiver.oid))
         post = bench.context.post
         for _ in range(3):
-            post.take_off(receiver.oid, Receipt(1))
+            post.take_off(receiver.oid, [1], Receipt(1))
         await until(lambda: waiting(bench) == 2)
         await until(lambda: post._waiting == {(receiver.oid, sender.oid): 2})
         assert post.has_waiting(receiver.oid)
@@ -230,6 +228,30 @@ async def test_what_waits_from_or_for_a_revoked_slave_is_dropped_with_an_audit_e
         assert '"messages":2' in entry
         assert '"reason":"revoked"' in entry
         assert not [pair for pair in bench.context.post._waiting if third.oid not in pair]
+
+
+async def test_message_of_a_disputed_sender_waits_and_is_handed_over_when_the_register_takes_it_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispute_watch, "LOOK_S", 0.01)
+    monkeypatch.setattr(dispute_watch, "ASK_S", 0.0)
+    async with running_master(tmp_path) as bench:
+        sender, third, receiver = [await bench.joined_device(number) for number in (1, 2, 3)]
+        await sender.send(sender.message(receiver.oid))
+        await third.send(third.message(receiver.oid))
+        bench.registry.invent_revocation(sender.oid)
+        await until(lambda: sender.oid in bench.context.disputes.open)
+        stream = await receiver.open_stream()
+        others = await receive_delivery(stream)
+        assert others.sender == third.oid
+        await stream.send(Receipt(others.number))
+        await until(lambda: waiting(bench) == 1)
+        bench.registry.is_lying = False
+        late = await receive_delivery(stream)
+        assert (late.sender, late.record.seq, late.number > others.number) == (sender.oid, 1, True)
+        await stream.send(Receipt(late.number))
+        await until(lambda: waiting(bench) == 0)
+        assert [pair.delivered for pair in counts(bench)] == [1, 1]
 
 
 async def test_message_of_before_a_change_of_key_and_of_after_it_both_verify(tmp_path: Path) -> None:

@@ -1,10 +1,12 @@
 """A master that stops and starts again keeps everything, and makes up for what happened meanwhile."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from group_protocol.errors import Reason
+from group_protocol.extensions import Standing, TurnedAwayError
 from group_protocol.identifiers import ObjectId
 from group_protocol.ports import RevocationRequest
 from group_protocol.tickets import MembershipState
@@ -57,18 +59,26 @@ async def test_restart_forgets_sessions(tmp_path: Path) -> None:
         assert status == 400
 
 
-async def test_revocation_while_the_master_was_down_is_made_up_for(tmp_path: Path) -> None:
+async def test_revocation_while_the_master_was_down_shuts_out_and_is_made_final_by_an_order(tmp_path: Path) -> None:
     clock = ManualClock()
     registry = FakeRegistry(clock.now_unix_s)
     async with running_master(tmp_path, registry=registry, clock=clock) as bench:
         device = await bench.joined_device(5)
     await revoke_behind_the_masters_back(bench, registry, device.oid)
     async with running_master(tmp_path, registry=registry, clock=clock) as bench:
+        with pytest.raises(TurnedAwayError) as told:
+            await moved(device, bench).open_session()
+        assert told.value.standing is Standing.DISPUTED
+        listed: Any = (await bench.operations.status())["disputed"]
+        (status,) = listed
+        assert (status["name"], status["register_says"]) == ("bed 5", "revoked")
+        await bench.operations.revoke_device("bed 5")
         stored = bench.store.read_now(lambda connection: fetch_device(connection, device.oid))
         assert stored is not None
         assert stored.state is MembershipState.REVOKED
-        assert (await moved(device, bench).open_session()).state is MembershipState.REVOKED
+        assert (await device.open_session()).state is MembershipState.REVOKED
         assert (await device.send(device.record(epoch=2))).reason is Reason.NOT_A_MEMBER
+        assert (await bench.operations.status())["disputed"] == []
 
 
 async def test_group_that_the_contract_has_and_the_store_lost_is_adopted_again(tmp_path: Path) -> None:

@@ -82,17 +82,20 @@ class FakeRegistry(GroupRegistry):
     Attributes:
         now_unix_s: Dates the blocks.
         log: Every event that stands in a block.
+        is_lying: While True, what was invented is told again to who reads anew.
         is_reachable: While False, everything that would ask a node raises RegistryUnavailable.
     """
 
     now_unix_s: Callable[[], float]
     identity: RegistryIdentity = FAKE_IDENTITY
     is_reachable: bool = True
+    is_lying: bool = True
     log: list[ChainEvent] = field(default_factory=list)
     _objects: dict[ObjectId, _Object] = field(default_factory=dict)
     _groups: dict[GroupId, _Group] = field(default_factory=dict)
     _rotated_to: dict[ObjectId, ObjectId] = field(default_factory=dict)
     _done: dict[object, Receipt] = field(default_factory=dict)
+    _invented: list[ChainEvent] = field(default_factory=list)
     _anchors: list[Anchored] = field(default_factory=list)
     _membership: Membership = field(default_factory=Membership)
     _feed: EventFeed = field(default_factory=EventFeed)
@@ -209,11 +212,22 @@ class FakeRegistry(GroupRegistry):
 
     def invent_rotation(self, oid: ObjectId, new_address: Address) -> None:
         """Lie, as a gateway's node might: tell of a change of key that nobody signed."""
+        gid, epoch = self._epoch_after(oid)
+        self._invented.append(self._mine(lambda at: Rotated(gid, oid, new_address, epoch, at)).event)
+
+    def invent_revocation(self, oid: ObjectId) -> None:
+        """Lie: tell of a revocation that nobody signed. The contract itself knows nothing of it."""
+        gid, epoch = self._epoch_after(oid)
+        self._invented.append(self._mine(lambda at: Revoked(gid, oid, epoch, at)).event)
+
+    def _epoch_after(self, oid: ObjectId) -> tuple[GroupId, int]:
         gid = self._objects[oid].gid
-        self._move(oid, new_address)
-        group = self._groups[gid]
-        group.epoch += 1
-        self._mine(lambda at: Rotated(gid, oid, new_address, group.epoch, at))
+        return gid, self._groups[gid].epoch + 1
+
+    def read_anew(self) -> None:
+        if not self.is_lying:
+            self.log = [event for event in self.log if event not in self._invented]
+            self._membership = fold(self.log)
 
     async def rotate_master(self, request: MasterRotationRequest) -> Receipt:
         def is_in_force() -> bool:
