@@ -50,7 +50,7 @@ class Transport:
     ) -> None:
         self._authority = join_authority(host, port)
         self._connection = HttpConnection(host, port, connect_timeout_s=connect_timeout_s)
-        self._timeout = aiohttp.ClientTimeout(total=answer_timeout_s, connect=connect_timeout_s)
+        self._connect_timeout_s = connect_timeout_s
         self._answer_timeout_s = answer_timeout_s
         self._silence_s = _SILENT_BEATS * heartbeat_s
         self._heartbeat_s = heartbeat_s
@@ -123,7 +123,7 @@ class Transport:
             self._session = aiohttp.ClientSession(
                 connector=HandedConnector(self._connection),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                timeout=self._timeout,
+                timeout=aiohttp.ClientTimeout(total=self._answer_timeout_s, connect=self._connect_timeout_s),
                 auto_decompress=False,
                 trust_env=False,
             )
