@@ -17,7 +17,7 @@ from system_ports.edge_messages import EdgeAnswer, EdgeRequest, refusal
 from system_ports.rate_limits import site_of
 
 HEAD_MAX_BYTES: Final = 16_384
-"""A request line and its headers together."""
+"""A request line and its headers together; and as much that belongs to no body may come at a time behind it."""
 HEADERS_MAX: Final = 64
 _VERSIONS: Final = frozenset({"1.0", "1.1"})
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -136,6 +136,7 @@ class EdgeConnection(asyncio.Protocol):
         elif request.is_complete:
             self._turn_deaf()
             return
+        self._bare_bytes += len(received)
         try:
             self._parser.feed_data(received)
         except httptools.HttpParserUpgrade:
@@ -144,7 +145,7 @@ class EdgeConnection(asyncio.Protocol):
             # What our own callbacks raise comes wrapped.
             self._refuse_bytes(exc.__context__ if isinstance(exc.__context__, _RefusedHeadError) else exc)
         else:
-            if self._request is None and len(self._head) > HEAD_MAX_BYTES and not self._is_deaf:
+            if self._bare_bytes > HEAD_MAX_BYTES and not self._is_deaf:
                 self._refuse_bytes(_RefusedHeadError("too long"))
 
     def on_message_begin(self) -> None:
@@ -159,8 +160,8 @@ class EdgeConnection(asyncio.Protocol):
         self._count(len(part))
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """From the parser: a header, or a trailer, which nobody asked for."""
-        if self._is_deaf:
+        """From the parser: a header, or a trailer, which changes nothing (RFC 9110 §6.5.1)."""
+        if self._is_deaf or self._request is not None:
             return
         self._count(len(name) + len(value))
         headers = self._headers
@@ -185,11 +186,11 @@ class EdgeConnection(asyncio.Protocol):
             if method == "GET" and self._host.is_upgrade(request.path):
                 self._is_upgrading = True
                 return
-            raise _RefusedHeadError(
-                "an upgrade that nobody knows"
-            )  # the parser would take its body for the new protocol
+            # We might pass over it, but the parser would take a body for the new protocol.
+            raise _RefusedHeadError("an upgrade that nobody knows")
         self._request = request
         self._head = b""
+        self._bare_bytes = 0
         if "expect" in headers and headers["expect"].lower() == "100-continue":
             self._transport.write(_CONTINUE)
         self._host.keep(self._loop.create_task(self._serve(request)))
@@ -197,6 +198,7 @@ class EdgeConnection(asyncio.Protocol):
     def on_body(self, piece: bytes) -> None:
         """From the parser: some of the body."""
         if self._request is not None and not self._is_deaf:
+            self._bare_bytes = 0
             self._request.take(piece)
 
     def on_message_complete(self) -> None:
@@ -210,7 +212,7 @@ class EdgeConnection(asyncio.Protocol):
 
     def _begin_head(self) -> None:
         self._head = self._target = b""
-        self._head_bytes = self._header_lines = self._begun = 0
+        self._head_bytes = self._header_lines = self._bare_bytes = self._begun = 0
         self._headers: dict[str, str] = {}
 
     def _count(self, length_bytes: int) -> None:

@@ -167,6 +167,19 @@ async def test_chunked_body_is_put_together() -> None:
     assert answer.endswith(b'\r\n\r\n{"a":1}')
 
 
+async def test_trailers_change_nothing_and_are_bounded() -> None:
+    head = b"POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n"
+    async with serving(Settings(lingering_s=0.05)) as bench, connection(bench.port) as (reader, writer):
+        for _ in range(2):
+            writer.write(head)
+            await until(lambda: bench.asked != [])
+            writer.write(b"X-Late: 1\r\n\r\n")
+            assert (await read_answer(reader))[1] == b"{}"
+        long = await bench.send(head, b"X: ", *[b"a" * 4_096] * (HEAD_MAX_BYTES // 4_096 + 1))
+    assert "x-late" not in bench.asked[0].headers
+    assert long.startswith(b"HTTP/1.1 400 ")
+
+
 async def test_client_that_waits_for_100_continue_gets_it() -> None:
     body = b"{}"
     async with serving() as bench, connection(bench.port) as (reader, writer):
