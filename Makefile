@@ -108,11 +108,9 @@ fuzz: dev ## fuzz the decoders, guided by coverage (TARGET=senml SECONDS_EACH=60
 deep-protocol: dev ## the protocol's property tests with thousands of new examples each
 	@VGROUP_HYPOTHESIS=deep $(PY) -m pytest tests/property --timeout 0 $(PYTEST_ARGS)
 
-MUTATION := .cache/mutation
 .PHONY: mutate-protocol
-mutate-protocol: dev ## mutation test of the protocol core; docs/protocol_proofs.md holds the last score
-	@rm -rf $(MUTATION) && mkdir -p $(MUTATION) && cp -r group_protocol tests pyproject.toml $(MUTATION)
-	@cd $(MUTATION) && $(CURDIR)/$(BIN)/mutmut run --max-children 2 && $(CURDIR)/$(BIN)/mutmut results
+mutate-protocol: dev ## put every small fault into the protocol core; each has to be noticed (ARGS="--children 1 records tickets")
+	@$(PY) -m tools.mutate_protocol $(ARGS)
 
 .PHONY: formal
 formal: dev ## make the symbolic models and ask ProVerif, if it is on the path

@@ -1,7 +1,7 @@
 """Where a device's records stand in a master's store, as a fold over what was stored (``docs/protocol.md`` §6)."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple, Self
 
 from group_protocol.identifiers import ObjectId
@@ -51,22 +51,6 @@ class DeviceState:
             evidence_seq = min(evidence_seq, record.seq - 1)
             period = _lengthen(period, record)
         return cls(last_seq, evidence_seq, period)
-
-    def after_record(self, record: StoredRecord, *, is_signed: bool) -> Self:
-        """The state with one record more, whose seq is above ``last_seq``.
-
-        A checkpointed record of a newer epoch begins a new period. The records of the old one, which no checkpoint
-        closed in time, stay without evidence.
-        """
-        if is_signed:
-            evidence_seq = record.seq if self.period is None else self.evidence_seq
-            return replace(self, last_seq=record.seq, evidence_seq=evidence_seq)
-        evidence_seq = record.seq - 1 if self.period is None else self.evidence_seq
-        return replace(self, last_seq=record.seq, evidence_seq=evidence_seq, period=_lengthen(self.period, record))
-
-    def after_checkpoint(self) -> Self:
-        """The state with its period closed by a good checkpoint."""
-        return replace(self, evidence_seq=self.last_seq, period=None)
 
 
 def _lengthen(period: CheckpointPeriod | None, record: StoredRecord) -> CheckpointPeriod:

@@ -1,12 +1,14 @@
 """Put one small fault after another into the contract and see whether the tests notice: `make mutate-contract`.
 
-`python -m tools.mutate_contract` tries every mutant and writes contracts/proofs/mutation.json; `--sample N --seed S`
-tries some and writes nothing. A mutant that lives fails the run, unless contracts/proofs/equivalent_mutants.json says
-why it is no fault. Each one meets the Solidity tests first, and those in Python only if it lives through them. What is
-measured or compared byte for byte (gas, the artifact) is left out: it would notice anything.
+`python -m tools.mutate_contract` tries every mutant and writes contracts/proofs/mutation.json; a run that was stopped
+goes on where it was, as long as contract and tests are the same bytes. `--sample N --seed S` tries some and writes
+nothing. A mutant that lives fails the run, unless contracts/proofs/equivalent_mutants.json says why it is no fault.
+Each one meets the Solidity tests first, and those in Python only if it lives through them. What is measured or compared
+byte for byte (gas, the artifact) is left out: it would notice anything.
 """
 
 import argparse
+import hashlib
 import json
 import os
 import random
@@ -18,6 +20,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from contracts import build
@@ -26,6 +29,7 @@ from tools.contract_mutants import Mutant, find_mutants
 PROOFS = build.ROOT / "contracts" / "proofs"
 EQUIVALENT = PROOFS / "equivalent_mutants.json"
 RESULT = PROOFS / "mutation.json"
+JOURNAL = build.ROOT / ".cache" / "contract_mutation.json"
 COPIED = ("contracts", "group_protocol", "tests/contract", "pyproject.toml")
 NOT_COPIED = shutil.ignore_patterns("__pycache__", "out", "cache", "proofs")
 PYTHON_TESTS = (
@@ -125,25 +129,65 @@ def sample(mutants: list[Mutant], count: int, seed: int) -> list[Mutant]:
     return random.Random(seed).sample([one for one in mutants if one.name not in known], count)  # noqa: S311
 
 
-def try_all(mutants: list[Mutant]) -> dict[str, str]:
+class Journal:
+    """The fates that an earlier run of the same contract and tests came to."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._key = _digest()
+        kept = json.loads(path.read_text("utf-8")) if path.exists() else {}
+        self.fates: dict[str, str] = kept["fates"] if kept.get("key") == self._key else {}
+
+    def note(self, mutant: Mutant, fate: str) -> None:
+        """Keep one."""
+        self.fates[mutant.name] = fate
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        replacing = self._path.with_suffix(".new")
+        replacing.write_text(json.dumps({"key": self._key, "fates": self.fates}, indent=1), "utf-8")
+        replacing.replace(self._path)
+
+
+def _digest() -> str:
+    """Of the contract, its tests and the compiler. The protocol core only signs for some of them."""
+    digest = hashlib.sha256()
+    for name in ("contracts", "tests/contract", "package-lock.json"):
+        top = build.ROOT / name
+        for path in sorted(top.rglob("*.*")) if top.is_dir() else [top]:
+            where = path.relative_to(build.ROOT)
+            if path.is_file() and not {"__pycache__", "out", "cache", "proofs"} & set(where.parts):
+                digest.update(f"{where}\n".encode() + hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def try_all(mutants: list[Mutant], journal: Journal | None = None) -> dict[str, str]:
     """Try mutants one after another, tell of each, and return their fates by their names.
+
+    Args:
+        mutants: To try.
+        journal: What it holds is not tried again, what is tried goes into it.
 
     Raises:
         RuntimeError: The tests fail without any fault, so that nothing could be concluded.
     """
     fates: dict[str, str] = {}
+    known = journal.fates if journal else {}
     is_python_sound = False
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         bench = Workbench.make(Path(folder))
         if not bench.solidity_tests_pass():
             raise RuntimeError("the Solidity tests fail on the contract as it is")
         for number, mutant in enumerate(mutants, 1):
+            if mutant.name in known:
+                fates[mutant.name] = known[mutant.name]
+                continue
             began = time.monotonic()
             fates[mutant.name] = fate = bench.fate(mutant)
             if fate == KILLED_BY_PYTHON and not is_python_sound:
                 is_python_sound = bench.python_tests_pass()
                 if not is_python_sound:
                     raise RuntimeError("the Python tests fail on the contract as it is")
+            if journal:
+                journal.note(mutant, fate)
             took = f"{time.monotonic() - began:.0f} s"
             print(f"{number}/{len(mutants)} {fate} ({took}): line {mutant.line}, {mutant.name}", flush=True)
     return fates
@@ -169,6 +213,11 @@ def summary(fates: Mapping[str, str]) -> dict[str, int]:
     }
 
 
+def _commit() -> str:
+    words = ("git", "describe", "--always", "--dirty")
+    return subprocess.run(words, cwd=build.ROOT, check=True, capture_output=True, text=True).stdout.strip()
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Try the mutants; 0 if none lives that should not."""
     parser = argparse.ArgumentParser(description="Mutation testing of the contract.")
@@ -176,11 +225,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1, help="chooses the sample")
     options = parser.parse_args(arguments)
     mutants = find_mutants()
-    fates = try_all(sample(mutants, options.sample, options.seed) if options.sample else mutants)
+    if options.sample:
+        fates = try_all(sample(mutants, options.sample, options.seed))
+    else:
+        fates = try_all(mutants, Journal(JOURNAL))
     counts = summary(fates)
     print(json.dumps(counts, indent=2))
     if not options.sample:
-        RESULT.write_text(json.dumps(counts, indent=2) + "\n", encoding="utf-8")
+        ended = {"commit": _commit(), "day": f"{datetime.now(UTC):%Y-%m-%d}"}
+        RESULT.write_text(json.dumps(counts | ended, indent=2) + "\n", encoding="utf-8")
     for name in survivors(fates):
         print(f"lives: {name}")
     return 1 if survivors(fates) else 0

@@ -1,6 +1,7 @@
 """A fixed sample of the faults that `make mutate-contract` tries, and the lists that it keeps."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -28,6 +29,16 @@ def test_every_mutant_of_the_sample_is_noticed(mutants: list[Mutant]) -> None:
 def test_every_equivalent_mutant_is_one_that_is_made(mutants: list[Mutant]) -> None:
     names = {mutant.name for mutant in mutants}
     assert sorted(mutate_contract.known_equivalents().keys() - names) == []
+
+
+def test_run_that_was_stopped_goes_on_with_what_it_knew_until_a_test_changes(
+    mutants: list[Mutant], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "journal" / "fates.json"
+    mutate_contract.Journal(path).note(mutants[0], mutate_contract.KILLED_BY_FORGE)
+    assert mutate_contract.Journal(path).fates == {mutants[0].name: mutate_contract.KILLED_BY_FORGE}
+    monkeypatch.setattr(mutate_contract, "_digest", lambda: "of another test")
+    assert mutate_contract.Journal(path).fates == {}
 
 
 def test_published_score_leaves_no_mutant_alive() -> None:

@@ -64,6 +64,12 @@ def test_next_generation_opens_and_the_old_one_is_gone() -> None:
         sender.seal(6, b"back")
 
 
+def test_generation_that_was_opened_is_gone_on_with_and_leads_to_the_one_after_it() -> None:
+    sender, receiver = _ratchet(), _ratchet()
+    for seq in (0, 1 << 16, (1 << 16) + 1, 2 << 16, (2 << 16) + 5):
+        assert receiver.open(seq, sender.seal(seq, b"reading")) == b"reading"
+
+
 def test_forged_unit_of_the_next_generation_does_not_move_the_key() -> None:
     sender, receiver = _ratchet(), _ratchet()
     with pytest.raises(VerificationError):

@@ -75,6 +75,13 @@ def test_nothing_of_a_stranger_is_looked_at_before_it_is_refused(monkeypatch: py
     assert_refused(take([replace(TO_PEER, receiver=STRANGER)]), 1, Reason.UNKNOWN_RECEIVER)
 
 
+def test_payloads_of_a_stranger_are_not_even_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    counted: list[object] = []
+    monkeypatch.setattr(intake_module, "count_readings", counted.append)
+    assert_refused(take([GOOD], NEW, replace(RULES, is_sender_active=False)), 1, Reason.NOT_A_MEMBER)
+    assert counted == []
+
+
 def test_room_is_asked_for_once_for_each_message_to_a_slave_and_never_for_one_to_the_master() -> None:
     asked: list[ObjectId] = []
 

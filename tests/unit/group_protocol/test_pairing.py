@@ -97,6 +97,7 @@ WRONG = {
     "port in other digits": (f"vg1-{BODY}@h:٣٠٠٠", "port"),
     "port of many digits": (f"vg1-{BODY}@h:{'1' * 5_000}", "port"),
     "text after ipv6": (f"vg1-{BODY}@[::1]x:1", "port"),
+    "bracket in a scope": (f"vg1-{BODY}@[fe80::1%a]b]:1", "port"),
 }
 
 

@@ -143,6 +143,11 @@ def test_values_that_fit_no_delivery_are_our_own_mistake() -> None:
         encode_receipt(Receipt(1 << 64))
 
 
+def test_delivery_holds_as_many_changes_of_key_as_its_count_can_say() -> None:
+    full = replace(GOOD, changes=(make_change(0),) * KEY_CHANGES_MAX)
+    assert decode_delivery(encode_delivery(full)) == full
+
+
 def test_receipt_may_refuse_the_last_message_that_it_covers() -> None:
     receipt = Receipt(3, 3, Reason.BAD_SIGNATURE)
     assert decode_receipt(encode_receipt(receipt)) == receipt

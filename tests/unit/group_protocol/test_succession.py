@@ -1,7 +1,9 @@
+import json
+
 import pytest
 
 from group_protocol.crypto.keys import PrivateKey
-from group_protocol.encoding import u64
+from group_protocol.encoding import b64encode, u64
 from group_protocol.errors import DecodingError, VerificationError
 from group_protocol.identifiers import Address, GroupId
 from group_protocol.limits import HANDSHAKE_BODY_MAX_BYTES
@@ -44,6 +46,8 @@ def test_succession_survives_its_body_and_the_longest_fits_one() -> None:
     body = longest.to_body()
     assert len(body) <= HANDSHAKE_BODY_MAX_BYTES
     assert Succession.from_body(body) == longest
+    shortest = succession(change(1, 2))
+    assert Succession.from_body(shortest.to_body()) == shortest
     request = SuccessionRequest(key(1).address)
     assert SuccessionRequest.from_body(request.to_body()) == request
 
@@ -57,6 +61,7 @@ def test_succession_survives_its_body_and_the_longest_fits_one() -> None:
         pytest.param((change(2, 3),), id="without the change before it"),
         pytest.param((change(1, 2), change(9, 3)), id="whose second step a stranger signed"),
         pytest.param((change(1, 2), change(2, 1)), id="that leads back"),
+        pytest.param((change(1, 2), change(2, 3), change(3, 2)), id="that leads back to a key in between"),
         pytest.param((change(1, 1),), id="to the same key"),
     ],
 )
@@ -85,6 +90,20 @@ def test_body_with_a_wrong_length_of_changes_raises_decoding_error() -> None:
         start = body.index(b'"changes"')
         with pytest.raises(DecodingError):
             Succession.from_body(body[:start] + wrong + b"}")
+
+
+@pytest.mark.parametrize(("field", "length_bytes"), [("gid", 16), ("chain", 8), ("contract", 20)])
+def test_field_of_another_length_raises_decoding_error(field: str, length_bytes: int) -> None:
+    fields = json.loads(succession(change(1, 2)).to_body())
+    for length in (0, length_bytes - 1, length_bytes + 1):
+        with pytest.raises(DecodingError):
+            Succession.from_body(json.dumps(fields | {field: b64encode(bytes(length))}).encode())
+
+
+def test_request_for_a_master_of_another_length_raises_decoding_error() -> None:
+    for length in (0, 19, 21):
+        with pytest.raises(DecodingError):
+            SuccessionRequest.from_body(json.dumps({"v": 1, "master": b64encode(bytes(length))}).encode())
 
 
 def test_changes_after_an_address_begin_with_it_and_are_at_most_32() -> None:
