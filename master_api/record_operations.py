@@ -5,26 +5,18 @@ from dataclasses import asdict
 from sqlalchemy import Connection
 
 from master_api.anchor_verification import AnchorReport, verify_anchors
-from master_api.context import MasterContext
 from master_api.descriptions import JsonObject, describe_anchor, describe_messages
+from master_api.operations_part import OperationsPart
 from master_api.peer_judgement import judge_on_chain
 from master_api.record_proving import make_record_proof
 from master_api.record_verification import Report, verify_records
-from master_api.service import MasterService
 from master_api.store.anchors import fetch_anchors
 from master_api.store.devices import fetch_devices
 from master_api.store.peer_queue import fetch_counts
 
 
-class RecordOperations:
+class RecordOperations(OperationsPart):
     """The part of one master's operations that deals with records."""
-
-    def __init__(self, service: MasterService) -> None:
-        self._service = service
-
-    @property
-    def _context(self) -> MasterContext:
-        return self._service.context
 
     async def verify_records(self, *, on_chain: bool = False) -> JsonObject:
         """Verify the evidence of every stored record, and hold the store to its anchors.

@@ -12,7 +12,7 @@ from group_protocol.errors import ConfigurationError
 from master_api.cli.common import AsJson, DataDir, ask_master, make_app, print_json, print_result, print_table
 from master_api.cli.invitations import deliver_invitations, find_lifetime_s
 from master_api.descriptions import JsonObject
-from master_api.invitation_names import INVITATIONS_MAX
+from master_api.names import INVITATIONS_MAX
 from master_api.standings import EXPIRED_REMEDY
 from master_api.store.invitations import InvitationState
 
