@@ -46,6 +46,7 @@ def make_slave(
     gid: GroupId | None = None,
     code: bytes | None = CODE,
     aeads: tuple[Aead, ...] = (Aead.A256GCM,),
+    software: str = "",
 ) -> SlaveHandshake:
     return SlaveHandshake(
         key=key,
@@ -55,6 +56,7 @@ def make_slave(
         aeads=aeads,
         pairing_code=code,
         random=random or SeededRandom(1),
+        software=software,
     )
 
 

@@ -14,13 +14,14 @@ from group_protocol.errors import (
     UnknownMasterError,
     VerificationError,
 )
+from group_protocol.extensions import Standing, TurnedAwayError
 from group_protocol.handshake import CookieJar, MasterPolicy, SlaveState
 from group_protocol.handshake.master import MasterState
 from group_protocol.handshake.transcript import compute_th1, master_digest
-from group_protocol.identifiers import GroupId, ObjectId
+from group_protocol.identifiers import GroupId, ObjectId, Token
 from group_protocol.messages import CookieChallenge, KeysSessionRequest, SealedAnswer, SealedRequest
 from group_protocol.suites import Suite
-from group_protocol.tickets import Ticket
+from group_protocol.tickets import IdentityProof, Ticket
 from group_protocol.tokens import issue_token
 from tests.support.handshakes import (
     CODE,
@@ -434,3 +435,29 @@ def test_master_key_is_in_no_message() -> None:
     assert MASTER_KEY.secret not in wire
     assert isinstance(exchange.m3, SealedRequest)
     assert SLAVE_KEY.public_key not in exchange.m3.sealed
+
+
+@pytest.mark.parametrize("software", ["", "1.2.3"])
+def test_master_learns_the_version_that_the_slave_runs(software: str) -> None:
+    slave = make_slave(software=software)
+    master, m2 = answer_m1(slave.start())
+    identity = master.receive_identity(receive_m2(slave, m2))
+    assert (identity.software, identity.unsupported) == (software, None)
+
+
+def test_device_that_asks_for_something_unknown_is_proven_and_hears_of_it_from_the_proven_master(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    encode = IdentityProof.encode
+    monkeypatch.setattr(IdentityProof, "encode", lambda proof: encode(proof) + b"\x80\x05\x00\x00")
+    slave = make_slave()
+    master, m2 = answer_m1(slave.start())
+    identity = master.receive_identity(receive_m2(slave, m2))
+    assert (identity.address, identity.unsupported) == (SLAVE_KEY.address, 0x8005)
+    master.verify_pairing(CODE)
+    away = replace(make_ticket(), software="2.0", standing=Standing.UNSUPPORTED, token=Token(bytes(64)))
+    _, m4 = master.admit(away)
+    with pytest.raises(TurnedAwayError, match=r"runs version 2\.0") as turned_away:
+        slave.receive_ticket(m4)
+    assert turned_away.value.standing is Standing.UNSUPPORTED
+    assert slave.state is SlaveState.FAILED
