@@ -7,11 +7,14 @@ from typing import Final
 from group_protocol.encoding import u16
 from group_protocol.error_codes import ErrorCode
 from group_protocol.errors import DecodingError, LocalProtocolError, VirtualGroupError
+from group_protocol.key_changes import KeyHistory
 
 SOFTWARE: Final = 0x0001
 """In M3 and M4: the version of the program that speaks, for people."""
 STANDING: Final = 0x0002
 """In M4: why the device is not let in."""
+KEY_HISTORY: Final = 0x0003
+"""In M3: how the device came to its present key, for a master that does not know it."""
 SOFTWARE_MAX_CHARACTERS: Final = 32
 _SOFTWARE: Final = re.compile(rb"[0-9A-Za-z.+!_-]{1,32}")
 
@@ -69,8 +72,10 @@ class TurnedAwayError(VirtualGroupError):
         self.standing = standing
 
 
-def encode_extensions(software: str, standing: Standing = Standing.GOOD) -> bytes:
-    """The extensions of an M3 or M4; none for what is empty or good. Raises LocalProtocolError for a bad version."""
+def encode_extensions(
+    software: str, standing: Standing = Standing.GOOD, key_history: KeyHistory | None = None
+) -> bytes:
+    """The extensions of an M3 or M4; none for what is empty or good. Raises LocalProtocolError for a bad value."""
     encoded = b""
     if software:
         text = software.encode("ascii", "replace")
@@ -79,6 +84,9 @@ def encode_extensions(software: str, standing: Standing = Standing.GOOD) -> byte
         encoded += u16(SOFTWARE) + u16(len(text)) + text
     if standing is not Standing.GOOD:
         encoded += u16(STANDING) + u16(1) + bytes([standing])
+    if key_history is not None:
+        history = key_history.encode()
+        encoded += u16(KEY_HISTORY) + u16(len(history)) + history
     return encoded
 
 
@@ -98,3 +106,8 @@ def parse_standing(value: bytes | None) -> Standing:
     if len(value) != 1 or value[0] not in {standing.value for standing in Standing if standing is not Standing.GOOD}:
         raise DecodingError("the standing is unknown")
     return Standing(value[0])
+
+
+def parse_key_history(value: bytes | None) -> KeyHistory | None:
+    """The changes of key; None where there are none. Raises DecodingError: they are malformed."""
+    return None if value is None else KeyHistory.decode(value)

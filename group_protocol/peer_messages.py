@@ -14,31 +14,19 @@ from group_protocol.errors import DecodingError, LocalProtocolError, Reason, Ver
 from group_protocol.identifiers import (
     ADDRESS_BYTES,
     OBJECT_ID_BYTES,
-    SIGNATURE_BYTES,
     Address,
     GroupId,
     ObjectId,
-    Signature,
     derive_object_id,
 )
+from group_protocol.key_changes import KEY_CHANGE_BYTES, KeyChange, decode_changes, encode_changes
 from group_protocol.records import SignedRecord, decode_signed_record, encode_items, verify_record
 from group_protocol.typed_data import TypedDataDomain
 
 KEY_CHANGES_MAX: Final = 255
 """The count is one byte: a device that changed its key more often sends no messages to other slaves (§6.1)."""
 _HEAD: Final = struct.Struct(">Q16s20sB")
-_CHANGE: Final = struct.Struct(">20sQ64s64s")
 _RECEIPT: Final = struct.Struct(">QQH")
-
-
-@dataclass(frozen=True, slots=True)
-class KeyChange:
-    """One change of the sender's key, signed by the key before it and by its own (§7.1, §8 ``Rotation``)."""
-
-    new_address: Address
-    deadline_unix_s: int
-    by_old: Signature
-    by_new: Signature
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,17 +80,9 @@ def encode_delivery(delivery: Delivery) -> bytes:
         raise LocalProtocolError(f"more than {KEY_CHANGES_MAX} changes of key do not fit a delivery")
     try:
         head = _HEAD.pack(delivery.number, delivery.sender, delivery.first_address, len(delivery.changes))
-        changes = [_encode_change(change) for change in delivery.changes]
     except struct.error as exc:
         raise LocalProtocolError(f"a number of the delivery is out of range: {exc}") from exc
-    return b"".join([head, *changes, encode_items([delivery.record])])
-
-
-def _encode_change(change: KeyChange) -> bytes:
-    _require(change.new_address, ADDRESS_BYTES)
-    _require(change.by_old, SIGNATURE_BYTES)
-    _require(change.by_new, SIGNATURE_BYTES)
-    return _CHANGE.pack(change.new_address, change.deadline_unix_s, change.by_old, change.by_new)
+    return head + encode_changes(delivery.changes) + encode_items([delivery.record])
 
 
 def _require(raw: bytes, length_bytes: int) -> None:
@@ -119,22 +99,13 @@ def decode_delivery(body: bytes) -> Delivery:
     """
     reader = Reader(body)
     number, sender, first_address, count = _HEAD.unpack(reader.take(_HEAD.size))
-    changes = [_CHANGE.unpack(reader.take(_CHANGE.size)) for _ in range(count)]
-    record, end = decode_signed_record(body, _HEAD.size + count * _CHANGE.size)
-    reader.take(end - _HEAD.size - count * _CHANGE.size)
+    changes = decode_changes(reader.take(count * KEY_CHANGE_BYTES))
+    record, end = decode_signed_record(body, _HEAD.size + count * KEY_CHANGE_BYTES)
+    reader.take(end - _HEAD.size - count * KEY_CHANGE_BYTES)
     reader.extensions()
     if not number:
         raise DecodingError("a delivery's number is above zero")
-    return Delivery(
-        number,
-        ObjectId(sender),
-        Address(first_address),
-        tuple(
-            KeyChange(Address(address), deadline_unix_s, Signature(by_old), Signature(by_new))
-            for address, deadline_unix_s, by_old, by_new in changes
-        ),
-        record,
-    )
+    return Delivery(number, ObjectId(sender), Address(first_address), changes, record)
 
 
 def encode_receipt(receipt: Receipt) -> bytes:

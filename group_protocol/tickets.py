@@ -8,10 +8,12 @@ from typing import Final, Self, TypeVar
 from group_protocol.encoding import Reader, u8, u16, u64
 from group_protocol.errors import DecodingError, Reason, UnknownExtensionError
 from group_protocol.extensions import (
+    KEY_HISTORY,
     SOFTWARE,
     STANDING,
     Standing,
     encode_extensions,
+    parse_key_history,
     parse_software,
     parse_standing,
 )
@@ -29,6 +31,7 @@ from group_protocol.identifiers import (
     Signature,
     Token,
 )
+from group_protocol.key_changes import KeyHistory
 
 CODE_ID_BYTES: Final = 8
 PROOF_BYTES: Final = 32
@@ -69,6 +72,7 @@ class IdentityProof:
     Attributes:
         software: The program's version, for people; empty if it does not say.
         unsupported: The type of a critical extension that we do not know; None: there is none. Only when decoded.
+        key_history: How the device came to this key, unchecked; None if it does not say.
     """
 
     public_key: bytes
@@ -76,11 +80,13 @@ class IdentityProof:
     pairing: PairingProof | None
     software: str = ""
     unsupported: int | None = None
+    key_history: KeyHistory | None = None
 
     def encode(self) -> bytes:
         """130 bytes, or 170 with a pairing proof; then the extensions."""
         proof = b"" if self.pairing is None else self.pairing.code_id + self.pairing.proof
-        return self.public_key + self.signature + u8(len(proof)) + proof + encode_extensions(self.software)
+        extensions = encode_extensions(self.software, key_history=self.key_history)
+        return self.public_key + self.signature + u8(len(proof)) + proof + extensions
 
     @classmethod
     def decode(cls, raw: bytes) -> Self:
@@ -94,11 +100,12 @@ class IdentityProof:
                 raise DecodingError("pairing proof has the wrong length")
             pairing = PairingProof(reader.take(CODE_ID_BYTES), reader.take(PROOF_BYTES))
         try:
-            software = parse_software(reader.extensions(frozenset({SOFTWARE})).get(SOFTWARE))
+            found = reader.extensions(frozenset({SOFTWARE, KEY_HISTORY}))
         except UnknownExtensionError as exc:
             # Who asks has to be proven before it may hear that we do not know this.
             return cls(public_key, signature, pairing, unsupported=exc.extension_type)
-        return cls(public_key, signature, pairing, software)
+        software, history = parse_software(found.get(SOFTWARE)), parse_key_history(found.get(KEY_HISTORY))
+        return cls(public_key, signature, pairing, software, key_history=history)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from master_api.current_group import FormedGroup
 from master_api.disputes import claim_of
 from master_api.pairing import pair_device, require_invited
 from master_api.sessions import DeviceRecords, HalfOpen, LiveSession
+from master_api.shown_keys import take_shown_key
 from master_api.store.devices import DeviceRow, fetch_device, fetch_device_by_address, fetch_keys_of, set_last_seen
 from master_api.store.records import fetch_device_state
 from master_api.store.standings import note_software
@@ -166,7 +167,10 @@ class Enrolment:
                 require_invited(connection, identity)
             return found
 
-        device = await self._context.store.read(find_or_turn_away)
+        device = None
+        if identity.key_history is not None:
+            device = await self._context.store.read(find) or await take_shown_key(self._context, group, identity)
+        device = device or await self._context.store.read(find_or_turn_away)
         if device is not None:
             return device
         if identity.unsupported is not None:

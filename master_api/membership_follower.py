@@ -26,18 +26,16 @@ from group_protocol.tickets import MembershipState
 from master_api.audit import AuditKind, Detail
 from master_api.context import MasterContext
 from master_api.dispute_watch import DisputeWatch
-from master_api.rotation_proofs import is_change_proven
+from master_api.rotation_proofs import change_keys
 from master_api.store.devices import (
     DeviceRow,
     fetch_device,
     fetch_devices,
     fetch_keys_of,
-    set_address,
     set_association,
     set_state,
     undo_association,
 )
-from master_api.store.rotations import fetch_rotations
 
 RETRY_S = 1.0
 """Between attempts while the registry or the store fails."""
@@ -285,14 +283,12 @@ class MembershipFollower:
 
     def _note_rotation(self, connection: Connection, oid: ObjectId, address: Address, epoch: int) -> None:
         device = fetch_device(connection, oid)
-        if device is None or any(key.from_epoch == epoch for key in fetch_keys_of(connection, oid)):
-            return
-        rotations = fetch_rotations(connection, oid)
-        if not is_change_proven(rotations, self._context.group.require(), oid, device.address, address):
+        if device is None or any(key.address == address for key in fetch_keys_of(connection, oid)):
+            return  # an event may come again; no address is ever used twice
+        if not change_keys(connection, self._context.group.require(), device, address, epoch):
             fields = {"oid": oid.hex(), "new_address": address.hex(), "epoch": epoch}
             _log.error("the registry tells of a change of key that the device never signed", extra={"fields": fields})
             return
-        set_address(connection, oid, address, epoch)
         detail: Detail = {"oid": oid.hex(), "new_address": address.hex(), "epoch": epoch}
         self._context.audit.append(connection, AuditKind.DEVICE_ROTATED, detail)
 

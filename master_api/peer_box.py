@@ -10,7 +10,8 @@ from sqlalchemy import Connection
 
 from group_protocol.errors import StoreError, UnexpectedMessageError
 from group_protocol.identifiers import Address, ObjectId
-from group_protocol.peer_messages import Delivery, KeyChange, Receipt
+from group_protocol.key_changes import KeyChange
+from group_protocol.peer_messages import Delivery, Receipt
 from master_api.store.devices import DeviceKeyRow, fetch_keys_of
 from master_api.store.peer_queue import QueuedMessage, fetch_queued
 from master_api.store.rotations import RotationRow, fetch_rotations

@@ -14,6 +14,7 @@ from group_protocol.identifiers import (
     parse_object_id,
     parse_token,
 )
+from group_protocol.key_changes import KeyChange, decode_changes, encode_changes
 from group_protocol.limits import PAIRING_CODE_BYTES
 from slave_client.finding.places import Place
 
@@ -60,6 +61,7 @@ class DeviceState:
         last_place: Where the master proved itself last, if that is not ``host`` and ``port``.
         standing: Why the master did not let the device in when it last asked; GOOD if it did.
         master_software: The version that the master told last.
+        key_changes: How the device came to its present key, the oldest first; the newest 32.
     """
 
     step: JoinStep
@@ -71,6 +73,7 @@ class DeviceState:
     last_place: Place | None = None
     standing: Standing = Standing.GOOD
     master_software: str = ""
+    key_changes: tuple[KeyChange, ...] = ()
 
     @property
     def gid(self) -> GroupId | None:
@@ -109,6 +112,8 @@ class DeviceState:
             fields["standing"] = self.standing.name.lower()
         if self.master_software:
             fields["master_software"] = self.master_software
+        if self.key_changes:
+            fields["key_changes"] = encode_changes(self.key_changes).hex()
         if self.enrolment:
             place = self.enrolment
             fields |= {
@@ -137,6 +142,7 @@ class DeviceState:
             Place(_text(fields, "last_host"), _integer(fields, "last_port")) if "last_host" in fields else None,
             Standing[_text(fields, "standing").upper()] if "standing" in fields else Standing.GOOD,
             _text(fields, "master_software") if "master_software" in fields else "",
+            decode_changes(_hex(fields, "key_changes")) if "key_changes" in fields else (),
         )
         if (state.code is not None and len(state.code) != PAIRING_CODE_BYTES) or (
             (state.enrolment is None) is not (state.step is JoinStep.PAIRED)

@@ -20,6 +20,7 @@ from group_protocol.errors import Reason, RefusedError, RegistryUnavailable, Unk
 from group_protocol.extensions import TurnedAwayError
 from group_protocol.handshake.slave import SlaveHandshake
 from group_protocol.identifiers import Address
+from group_protocol.key_changes import KeyChange
 from group_protocol.messages import CookieChallenge, SealedAnswer, parse_keys_session_answer
 from group_protocol.ports import Random, RegistryIdentity
 from group_protocol.suites import Suite
@@ -28,6 +29,7 @@ from group_protocol.typed_data import TypedDataDomain
 from slave_client.device_state import DeviceState, Enrolment, JoinStep
 from slave_client.errors import DeviceRevokedError, MasterRefusalError, NotAdmittedError
 from slave_client.finding.places import Place, Way
+from slave_client.key_changes import add_change, sign_change
 from slave_client.keystore import CandidateKey, DeviceKeys, KeyStore
 from slave_client.succession import find_successor
 from slave_client.transport import Transport
@@ -131,17 +133,52 @@ class Joining:
         if self.state.step is JoinStep.REVOKED:
             raise self._revoked()
         candidate = await asyncio.to_thread(self._store.load_candidate)
-        if candidate is not None and candidate.was_asked:
+        if candidate is None or not candidate.was_asked:
+            return await self._exchange_or_show(transport, self._keys.signing, self.state.key_changes)
+        change = self._sign_change(candidate)
+        try:
+            opened = await self._exchange(transport, candidate.signing)
+        except MasterRefusalError:
             try:
-                opened = await self._exchange(transport, candidate.signing)
-            except MasterRefusalError:
                 opened = await self._exchange(transport, self._keys.signing)
+            except (NotAdmittedError, TurnedAwayError):
+                if change is None:
+                    raise
+                # Neither is admitted: the register may have the new key, and the master not know why.
+                opened = await self._exchange(transport, candidate.signing, add_change(self.state.key_changes, change))
+            else:
                 await self._roll_back_if_over(candidate, opened.ticket)
                 return opened
-            self._keys = await asyncio.to_thread(self._store.adopt_candidate, self._keys, candidate)
-            self._report("promoted: the new key has proved itself and is in force; the old one is gone")
-            return opened
-        return await self._exchange(transport, self._keys.signing)
+        if change is not None:
+            await self._advance(replace(self.state, key_changes=add_change(self.state.key_changes, change)))
+        self._keys = await asyncio.to_thread(self._store.adopt_candidate, self._keys, candidate)
+        self._report("promoted: the new key has proved itself and is in force; the old one is gone")
+        return opened
+
+    async def _exchange_or_show(
+        self, transport: Transport, key: PrivateKey, changes: tuple[KeyChange, ...]
+    ) -> OpenSession:
+        """M1–M4; and once more with the proof of our key, if a proven master does not know it (§7.2).
+
+        With a pairing code at once: else that master would take us for a new device.
+        """
+        if changes and self.state.code is not None:
+            return await self._exchange(transport, key, changes)
+        try:
+            return await self._exchange(transport, key)
+        except NotAdmittedError:
+            if not changes:
+                raise
+        opened = await self._exchange(transport, key, changes)
+        self._report("the master did not know our key, and took the proof of its change")
+        return opened
+
+    def _sign_change(self, candidate: CandidateKey) -> KeyChange | None:
+        """None if the candidate is the device's key already: only its own file was left over."""
+        place = self.state.enrolment
+        if place is None or candidate.signing.address == self._keys.signing.address:
+            return None
+        return sign_change(place, self._keys.signing, candidate.signing, candidate.asked_deadline_unix_s)
 
     async def _roll_back_if_over(self, candidate: CandidateKey, ticket: Ticket) -> None:
         """The old key is in force. Throw the new one away once no block can bring it in any more (§7.1)."""
@@ -204,19 +241,23 @@ class Joining:
         if self.state.enrolment is not None:
             await self._advance(replace(self.state, enrolment=replace(self.state.enrolment, sending_epoch=epoch)))
 
-    async def _exchange(self, transport: Transport, key: PrivateKey) -> OpenSession:
+    async def _exchange(
+        self, transport: Transport, key: PrivateKey, changes: tuple[KeyChange, ...] = ()
+    ) -> OpenSession:
         """M1–M4 with the pinned master, or with the one that its own signature names as the next (§3.5)."""
         try:
-            return await self._exchange_with(transport, key, self.state.master)
+            return await self._exchange_with(transport, key, self.state.master, changes)
         except UnknownMasterError:
             successor = await find_successor(transport, self.state)
             if successor is None:
                 raise
-        opened = await self._exchange_with(transport, key, successor)
+        opened = await self._exchange_with(transport, key, successor, changes)
         self._report(f"the master has a new key and proved it: it is 0x{successor.hex()} from now on")
         return opened
 
-    async def _exchange_with(self, transport: Transport, key: PrivateKey, master: Address) -> OpenSession:
+    async def _exchange_with(
+        self, transport: Transport, key: PrivateKey, master: Address, changes: tuple[KeyChange, ...]
+    ) -> OpenSession:
         place = self.state.enrolment
         handshake = SlaveHandshake(
             key=key,
@@ -228,6 +269,7 @@ class Joining:
             pairing_code=self.state.code,
             random=self._random,
             software=software_version(),
+            key_changes=changes,
         )
         answer = parse_keys_session_answer(await transport.post("/keysSession", handshake.start().to_body()))
         following = handshake.receive_keys_session(answer)

@@ -17,6 +17,7 @@ from group_protocol.errors import (
 )
 from group_protocol.handshake.transcript import HandshakeSecrets, compute_th1, master_digest, slave_digest
 from group_protocol.identifiers import HASH_BYTES, SESSION_ID_BYTES, Address, GroupId, SessionId
+from group_protocol.key_changes import KeyHistory
 from group_protocol.messages import KeysSessionAnswer, KeysSessionRequest, SealedAnswer, SealedRequest
 from group_protocol.pairing import make_pairing_proof
 from group_protocol.ports import Random
@@ -64,6 +65,7 @@ class Identity:
         pairing: The pairing proof it brought, unchecked, or None.
         software: Its program's version, as it says.
         unsupported: A critical extension in its M3 that we do not know: it must not be let in.
+        key_history: How it came to this key, unchecked; None if it does not say.
     """
 
     address: Address
@@ -71,6 +73,7 @@ class Identity:
     pairing: PairingProof | None
     software: str = ""
     unsupported: int | None = None
+    key_history: KeyHistory | None = None
 
 
 class MasterHandshake:
@@ -152,7 +155,9 @@ class MasterHandshake:
         public_key = parse_public_key(proof.public_key)
         address = derive_address(public_key)
         verify_signature(slave_digest(self._th2, self._master, address), proof.signature, address)
-        self._identity = Identity(address, public_key, proof.pairing, proof.software, proof.unsupported)
+        self._identity = Identity(
+            address, public_key, proof.pairing, proof.software, proof.unsupported, proof.key_history
+        )
         self._identity_plaintext = plaintext
         self._state = next_state
         return self._identity

@@ -12,6 +12,7 @@ from group_protocol.errors import LocalProtocolError, UnexpectedMessageError, Un
 from group_protocol.extensions import Standing, TurnedAwayError
 from group_protocol.handshake.transcript import HandshakeSecrets, compute_th1, master_digest, slave_digest
 from group_protocol.identifiers import HASH_BYTES, Address, GroupId, ObjectId, derive_object_id
+from group_protocol.key_changes import KeyChange, KeyHistory
 from group_protocol.messages import CookieChallenge, KeysSessionAnswer, KeysSessionRequest, SealedAnswer, SealedRequest
 from group_protocol.pairing import derive_code_id, make_pairing_proof
 from group_protocol.ports import Random
@@ -56,6 +57,7 @@ class SlaveHandshake:
         random: Source of nonces and ephemeral keys.
         share: In place of fresh ephemeral keys, for fixed test values.
         software: The program's version, told to the proven master.
+        key_changes: How the device came to its key, for a master that does not know it; at most 32. Needs ``oid``.
     """
 
     def __init__(  # noqa: PLR0913 - keyword-only settings of one exchange
@@ -71,7 +73,9 @@ class SlaveHandshake:
         oid: ObjectId | None = None,
         share: SlaveShare | None = None,
         software: str = "",
+        key_changes: tuple[KeyChange, ...] = (),
     ) -> None:
+        self._key_history = KeyHistory(oid, key_changes) if oid is not None and key_changes else None
         self._software = software
         self._key = key
         self._master = master
@@ -153,7 +157,7 @@ class SlaveHandshake:
                 derive_code_id(self._pairing_code), make_pairing_proof(self._pairing_code, th2, address)
             )
         signature = self._key.sign_digest(slave_digest(th2, self._master, address))
-        return IdentityProof(self._key.public_key, signature, pairing, self._software)
+        return IdentityProof(self._key.public_key, signature, pairing, self._software, key_history=self._key_history)
 
     def receive_ticket(self, m4: SealedAnswer) -> Ticket:
         """Take M4; the session is established.

@@ -1,6 +1,7 @@
 """A device changes its key while its power is cut, on running processes: it always comes back, with one key."""
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -33,6 +34,38 @@ STEPS = {
 
 def address(bed: Bed) -> str:
     return str(json.loads(bed.device.run("slave", "status", "--json").stdout)["address"])
+
+
+@pytest.mark.parametrize("asks_anew", [False, True])
+def test_device_that_changed_its_key_after_the_backup_goes_on_by_itself_where_the_register_remembers(
+    bed: Bed, tmp_path: Path, *, asks_anew: bool
+) -> None:
+    """The store is put back and the chain is not, as with a chain by URL. Also with a new pairing string at hand."""
+    bed.set_up(Master(bed.folder))
+    bed.open()
+    bed.wait_for_records(10)
+    bed.device.stop()
+    bed.master.stop()
+    shutil.copy(bed.master.store, tmp_path / "backup.sqlite3")
+    bed.master.start()
+    bed.master.ask("master.status")
+    rotated = bed.device.run("slave", "rotate")
+    assert rotated.returncode == 0, rotated.stderr
+    bed.master.stop()
+    shutil.copy(tmp_path / "backup.sqlite3", bed.master.store)
+    bed.master.start()
+    (dispute,) = bed.master.ask("master.status")["disputed"]
+    assert (dispute["register_says"], dispute["address_there"]) == ("another key", address(bed))
+    doctor = bed.master.run("doctor").stdout
+    assert "it says of bed 1: another key" in doctor
+    assert "membership-disputed" in doctor
+    if asks_anew:
+        assert bed.device.join(bed.master.invite("bed 1 again")) == bed.ledger.oid, "it is the same device"
+    bed.device.start()
+    bed.wait_until_streaming()
+    bed.wait_for_records(10)
+    assert bed.master.ask("master.status")["disputed"] == []
+    bed.deliver_everything()
 
 
 @pytest.mark.parametrize("place", STEPS)

@@ -150,7 +150,7 @@ _Inner = IdentityProof | Ticket | AssociationCall | RegistryResult | RotationCal
 
 def _without_extensions(decoded: _Inner) -> _Inner:
     if isinstance(decoded, IdentityProof):
-        return replace(decoded, software="")
+        return replace(decoded, software="", key_history=None)
     return replace(decoded, software="", standing=Standing.GOOD) if isinstance(decoded, Ticket) else decoded
 
 

@@ -1,7 +1,8 @@
 """Messages from one slave to another, with as many changes of the sender's key as a test wants."""
 
 from group_protocol.crypto.keys import PrivateKey
-from group_protocol.peer_messages import Delivery, KeyChange
+from group_protocol.key_changes import KeyChange
+from group_protocol.peer_messages import Delivery
 from group_protocol.records import sign_record
 from tests.support.records import DEVICE, DEVICE_KEY, DOMAIN, GID, PEER, make_payload
 

@@ -14,6 +14,7 @@ from group_protocol.crypto.keys import PrivateKey
 from group_protocol.frames import Ack, Items, MasterFrame, Open, SlaveFrame, decode_master_frame, encode_frame
 from group_protocol.handshake import SlaveHandshake
 from group_protocol.identifiers import GroupId, ObjectId, derive_object_id
+from group_protocol.key_changes import KeyChange
 from group_protocol.messages import KeysSessionRequest, SealedAnswer, SealedRequest, parse_keys_session_answer
 from group_protocol.ports import RegistryIdentity
 from group_protocol.records import (
@@ -115,6 +116,7 @@ class Device:
         self.ticket: Ticket
         self.session: SlaveSession
         self.m3: SealedRequest
+        self.key_changes: tuple[KeyChange, ...] = ()
 
     def begin(self) -> SlaveHandshake:
         return SlaveHandshake(
@@ -126,6 +128,7 @@ class Device:
             aeads=(Aead.A256GCM,),
             pairing_code=self.code,
             random=self.random,
+            key_changes=self.key_changes,
         )
 
     async def ask_for_keys(self) -> tuple[SlaveHandshake, SealedRequest]:

@@ -30,10 +30,11 @@ from group_protocol.frames import Ack, Close, Items, Open, Resume, encode_frame
 from group_protocol.handshake import MasterHandshake, MasterPolicy, SlaveHandshake
 from group_protocol.handshake.transcript import HandshakeSecrets, compute_th1, master_digest, slave_digest
 from group_protocol.identifiers import Address, SessionId, derive_object_id
+from group_protocol.key_changes import KeyChange
 from group_protocol.merkle import compute_path, compute_root
 from group_protocol.messages import KeysSessionAnswer, KeysSessionRequest, SealedRequest
 from group_protocol.pairing import PairingString, derive_code_id, make_pairing_proof
-from group_protocol.peer_messages import Delivery, KeyChange, Receipt
+from group_protocol.peer_messages import Delivery, Receipt
 from group_protocol.ports import RegistryIdentity
 from group_protocol.records import (
     Checkpoint,
