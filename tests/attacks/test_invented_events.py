@@ -12,9 +12,10 @@ import pytest
 from chain_gateway.composition import open_registry
 from chain_gateway.config import GatewayConfig
 from group_protocol.extensions import Standing, TurnedAwayError
+from group_protocol.key_changes import KeyChange
 from group_protocol.ports import RevocationRequest
 from group_protocol.tickets import MembershipState
-from tests.attacks.edge import Edge
+from tests.attacks.edge import REFUSED, Edge
 from tests.attacks.lying_node import LyingNode, master_behind_a_liar
 from tests.support.anvil import write_key
 from tests.support.running_master import MASTER_KEY, Device
@@ -133,6 +134,32 @@ async def test_slave_that_an_invented_revocation_shuts_out_keeps_its_key_and_goe
         assert (await edge.master.ask("records.verify"))["is_good"]
     finally:
         slave.end()
+
+
+@pytest.mark.parametrize("shows", ["nothing", "signatures of its own"])
+async def test_key_that_a_node_invents_for_a_thief_is_taken_by_nobody_whatever_the_thief_shows(
+    stage: tuple[Edge, LyingNode], shows: str
+) -> None:
+    edge, node = stage
+    device, thief = await edge.member(), edge.stranger()
+    device.code, thief.oid = None, device.oid
+    await node.invent(
+        "Rotated", device.ticket.contract, gid=device.gid, oid=device.oid, newAddress=thief.key.address, epoch=2
+    )
+    await wait_for_standing(edge, device, "disputed")
+    if shows == "signatures of its own":
+        digest = device.domain.rotation_digest(device.gid, device.oid, thief.key.address, 0)
+        by_thief = thief.key.sign_digest(digest)
+        thief.key_changes = (KeyChange(thief.key.address, 0, by_thief, by_thief),)
+    async with edge.master.unchanged():
+        _, m3 = await thief.ask_for_keys()
+        assert await edge.ask("/getTicket", m3.to_body()) == REFUSED
+    await assert_shut_out(device)
+    node.lies.clear()
+    await wait_for_standing(edge, device, "member")
+    await assert_at_work(edge, device)
+    _, m3 = await thief.ask_for_keys()
+    assert await edge.ask("/getTicket", m3.to_body()) == REFUSED
 
 
 async def test_device_whose_invented_revocation_the_operator_confirms_is_out_for_good(
