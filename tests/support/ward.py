@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,7 @@ ANCHOR_MINUTES = 0.1
 
 KINDS = (
     DeviceKind(rate_hz=200, batch_readings=1, via="stream", keep_hours=0),
-    DeviceKind(rate_hz=2_000, batch_readings=20, via="stream", keep_hours=24, mdns=True),
+    DeviceKind(rate_hz=2_000, batch_readings=20, via="stream", keep_hours=24),
     DeviceKind(rate_hz=500, batch_readings=8, via="data", keep_hours=0),
 )
 
@@ -294,7 +294,8 @@ class Ward:
 
     Args:
         folder: For everything.
-        has_gateway: Whether the chain lives in a process of its own, else in the master's.
+        has_gateway: Whether the chain lives in a process of its own, else in the master's. There the devices search the
+            network, too, whenever their master is away.
     """
 
     def __init__(self, folder: Path, *, has_gateway: bool) -> None:
@@ -302,7 +303,8 @@ class Ward:
         gateway_url = self.gateway.url if self.gateway else ""
         self.master = Master(folder, anchor_minutes=ANCHOR_MINUTES, gateway=gateway_url)
         recording = write_recording(folder)
-        self.devices = [Device(folder, number, kind, recording) for number, kind in enumerate(KINDS, start=1)]
+        kinds = [replace(kind, mdns=has_gateway) for kind in KINDS]
+        self.devices = [Device(folder, number, kind, recording) for number, kind in enumerate(kinds, start=1)]
         self.oids: dict[str, bytes] = {}
 
     def open(self) -> None:
