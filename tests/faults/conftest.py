@@ -22,6 +22,7 @@ class Bed:
         self.master: Master
         self.devices: list[Device] = []
         self.ledgers: list[Ledger] = []
+        self._victims: list[Victim] = []
 
     @property
     def device(self) -> Device:
@@ -40,6 +41,7 @@ class Bed:
     def set_up(self, master: Master, *devices: Device) -> None:
         self.master = master
         self.devices = list(devices) or [Device(self.folder, 1, KIND, self.recording)]
+        self._victims = [self.master, *self.devices]
 
     def open(self) -> None:
         """Form the group, join the devices side by side, start them, and see them stream."""
@@ -89,10 +91,6 @@ class Bed:
     def close(self) -> None:
         for victim in self._victims:
             victim.end()
-
-    @property
-    def _victims(self) -> list[Victim]:
-        return [self.master, *self.devices]
 
 
 @pytest.fixture
