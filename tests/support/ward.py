@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -308,13 +309,16 @@ class Ward:
         self.oids: dict[str, bytes] = {}
 
     def open(self) -> None:
-        """Form the group, join every device, start them."""
+        """Form the group, join the devices side by side, start them."""
         if self.gateway:
             self.gateway.open()
         self.master.open_group()
-        for device in self.devices:
-            self.oids[device.name] = device.join(self.master.invite(device.name))
-            device.start()
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(self._join, self.devices))
+
+    def _join(self, device: Device) -> None:
+        self.oids[device.name] = device.join(self.master.invite(device.name))
+        device.start()
 
     @property
     def victims(self) -> list[Victim]:
