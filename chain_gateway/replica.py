@@ -144,7 +144,8 @@ class EventReplica:
     def read_anew(self) -> None:
         """Take nothing in the file for granted: read all events from the chain again, as soon as the node answers.
 
-        For when its contract says otherwise than the events that it gave. :attr:`membership` stays as it is meanwhile.
+        For when its contract says otherwise than the events that it gave. :attr:`membership` stays as it is meanwhile,
+        and for good if the node tells the same again, contradicts itself, or is behind.
         """
         self._reads_anew = True
         self.look_now()
@@ -235,14 +236,15 @@ class EventReplica:
         self._reader = self._node.pinned() if isinstance(self._node, ManyNodes) else self._node
         await self._require_verified()
         head = await self._reader.fetch_head()
-        if self._reads_anew:
-            await self._roll_back(None)
-            self._reads_anew = False
-        elif self._position is not None and not await self._is_canonical(self._position, head):
+        if self._position is not None and not await self._is_canonical(self._position, head):
             if await self._is_behind(self._position, head):
                 _logger.warning("the node tells of no block above %d, known are %d", head.number, self._position.number)
                 return
             await self._roll_back(await self._find_common_block())
+        elif self._position is not None and self._reads_anew:
+            self._reads_anew = False
+            if await self._are_told_otherwise(self._position):
+                await self._roll_back(None)
         while (first := self._next_block()) <= head.number:
             last = min(first + self._blocks_per_request - 1, head.number)
             try:
@@ -251,6 +253,32 @@ class EventReplica:
                 self._blocks_per_request = max(1, (last - first + 1) // 2)
         if self._before_fork is not None:
             self._end_fork(self._before_fork)
+
+    async def _are_told_otherwise(self, position: Position) -> bool:
+        """Whether the node gives other logs than the file has up to its block, and such as can be believed.
+
+        Nothing is forgotten before that is known: a node that goes away in the middle takes no membership with it.
+        """
+        told: list[RawLog] = []
+        first = self._first_block
+        while first <= position.number:
+            last = min(first + self._blocks_per_request - 1, position.number)
+            try:
+                logs = await self._reader.fetch_logs(self._identity.contract, first, last)
+            except LogRangeRefused:
+                self._blocks_per_request = max(1, (last - first + 1) // 2)
+                continue
+            told += logs
+            first = last + 1
+        if told == await self._in_thread(lambda store: store.logs()):
+            return False
+        try:
+            _check_order(told, self._first_block, position.number)
+            fold(self._decoder.decode(log) for log in told)
+        except RegistryInconsistent as exc:
+            _logger.warning("read again, the events contradict each other; the known ones stay: %s", exc)
+            return False
+        return True
 
     async def _take(self, first: int, last: int, head: Block) -> None:
         # The hash is asked for before the logs: if the chain changes in between, the next step sees it.

@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -194,6 +195,66 @@ async def test_node_that_is_behind_at_the_start_takes_nothing_back(model: ModelN
     async with following(model, tmp_path) as replica:
         assert slaves(replica) == set()
         assert replica.membership.groups[GID].epoch == 2
+
+
+def retell(model: ModelNode, number: int, *logs: RawLog) -> None:
+    """The node tells of other events in the same block: what it told before, or what it tells now, is a lie."""
+    block = model.blocks[number]
+    placed = [
+        replace(log, block_number=number, block_hash=block.block_hash, log_index=at) for at, log in enumerate(logs)
+    ]
+    model.blocks[number] = replace(block, logs=tuple(placed))
+
+
+async def test_event_that_was_invented_is_forgotten_when_all_are_read_anew(model: ModelNode, tmp_path: Path) -> None:
+    model.mine(associated(1))
+    lie = model.mine(revoked(1, epoch=2)).number
+    async with following(model, tmp_path) as replica:
+        assert slaves(replica) == set()
+        retell(model, lie)
+        await replica.wait_for_block(model.mine(associated(2)).number)
+        assert slaves(replica) == {oid(2)}, "nobody asks about old blocks by himself"
+        replica.read_anew()
+        await until(lambda: slaves(replica) == {oid(1), oid(2)})
+        assert replica.membership.groups[GID].epoch == 1
+
+
+async def test_reading_anew_what_is_told_the_same_changes_nothing_and_tells_nothing(
+    model: ModelNode, tmp_path: Path
+) -> None:
+    model.mine(associated(1))
+    async with following(model, tmp_path) as replica:
+        heard = replica.subscribe()
+        replica.read_anew()
+        await replica.wait_for_block(model.mine(associated(2)).number)
+        event = await anext(heard)
+        assert isinstance(event, Associated)
+        assert event.oid == oid(2)
+
+
+@pytest.mark.parametrize("failing", ["away", "behind", "contradicting"])
+async def test_membership_outlasts_a_node_that_fails_while_all_is_read_anew(
+    model: ModelNode, tmp_path: Path, failing: str
+) -> None:
+    model.mine(associated(1))
+    model.mine(revoked(1, epoch=2))
+    model.mine(associated(2))
+    newest = model.blocks[-1]
+    async with following(model, tmp_path) as replica:
+        if failing == "away":
+            model.fail_next("eth_getLogs", *(RpcFault(-32000, "away"),) * 3)
+        elif failing == "behind":
+            model.blocks.pop()
+        else:
+            retell(model, 3, revoked(1, epoch=7))
+        asked = len(model.asked)
+        replica.read_anew()
+        await until(lambda: len(model.asked) >= asked + 8)
+        assert slaves(replica) == {oid(2)}
+    if failing == "behind":
+        model.blocks.append(newest)
+    async with following(model, tmp_path) as replica:
+        assert slaves(replica) == {oid(2)}
 
 
 async def test_chain_replaced_while_closed_is_rolled_back_at_start(model: ModelNode, tmp_path: Path) -> None:
