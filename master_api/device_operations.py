@@ -69,7 +69,8 @@ class DeviceOperations(OperationsPart):
             chain = f"does not have it yet; it is kept, and sent when the chain is back ({exc})"
         except RefusedError as exc:
             await queue.settle_refused_revocation(found.oid, exc)
-            chain = f"refuses it: {exc}; the device is cut off here all the same"
+            is_there = exc.reason is Reason.OBJECT_REVOKED
+            chain = "has it already" if is_there else f"refuses it: {exc}; the device is cut off here all the same"
         epoch = context.registry.membership().groups.get(found.gid)
         return {
             "oid": found.oid.hex(),

@@ -164,7 +164,7 @@ def _flat(status: JsonObject) -> JsonObject:
 
 def _words(value: object) -> object:
     if isinstance(value, dict):
-        return ", ".join(f"{part}: {state}" for part, state in value.items()) or "none"
+        return ", ".join(f"{part}: {'–' if state is None else state}" for part, state in value.items()) or "none"
     if isinstance(value, list):
         return "; ".join(str(_words(each)) for each in value) or "none"
     return value
