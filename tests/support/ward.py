@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -339,8 +340,13 @@ class Ward:
 def write_recording(folder: Path) -> Path:
     """Samples 0, 1, 2, …: more than any test takes."""
     recording = folder / "recording.csv"
-    recording.write_text("".join(f"{number}\n" for number in range(500_000)))
+    recording.write_text(_samples())
     return recording
+
+
+@cache
+def _samples() -> str:
+    return "".join(f"{number}\n" for number in range(500_000))
 
 
 def wait_until(condition: Callable[[], bool], complaint: str, tail: Callable[[], str]) -> None:
