@@ -75,6 +75,13 @@ def table(fates: Mapping[str, str], commit: str, day: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def reasons(left: Mapping[str, str], known: Mapping[str, str]) -> str:
+    """The page's second table: why those that no test killed are let live."""
+    counts = Counter(known.get(change, "**not answered**") for change in left.values())
+    lines = ["| not killed | why |", "|--:|---|", *(f"| {count} | {why} |" for why, count in counts.most_common())]
+    return "\n".join(lines) + "\n"
+
+
 class Bench:
     """The copy in which mutmut works, and what it found there."""
 
@@ -157,12 +164,12 @@ def main(arguments: list[str] | None = None) -> int:
     bench.prepare()
     bench.try_mutants([f"group_protocol.{module}.*" for module in options.modules])
     fates = bench.fates()
-    text = table(fates, *bench.commit_and_day())
+    known: dict[str, str] = json.loads(EQUIVALENT.read_text("utf-8"))
+    left = bench.describe(mutant for mutant, fate in fates.items() if fate not in {KILLED, NOT_TRIED})
+    text = f"{table(fates, *bench.commit_and_day())}\n{reasons(left, known)}"
     print(text)
     if NOT_TRIED not in fates.values():
         PAGE.write_text(TABLE.sub(lambda _: text, PAGE.read_text("utf-8")), "utf-8")
-    known: dict[str, str] = json.loads(EQUIVALENT.read_text("utf-8"))
-    left = bench.describe(mutant for mutant, fate in fates.items() if fate not in {KILLED, NOT_TRIED})
     strangers = [mutant for mutant, change in left.items() if change not in known]
     for mutant in strangers:
         print(f"{fates[mutant]}: {left[mutant]}")

@@ -21,6 +21,7 @@ from tools.mutate_protocol import (
     describe,
     fate_of,
     module_of,
+    reasons,
     table,
 )
 
@@ -65,6 +66,12 @@ def test_table_counts_what_is_neither_killed_nor_late_as_left() -> None:
         "| `records` | 2 | 1 | 0 | 1 |",
         "| **all** | 4 | 1 | 1 | 2 |",
     ]
+
+
+def test_second_table_counts_by_reason_and_shows_what_has_none() -> None:
+    left = {"m1": "a: - x + y", "m2": "b: - x + y", "m3": "c: - x + y"}
+    lines = reasons(left, {"a: - x + y": "the same codec", "b: - x + y": "the same codec"}).splitlines()
+    assert lines[2:] == ["| 2 | the same codec |", "| 1 | **not answered** |"]
 
 
 def test_page_has_a_place_for_the_table() -> None:
