@@ -159,6 +159,14 @@ def _digest() -> str:
     return digest.hexdigest()
 
 
+def digest_of_sources() -> str:
+    """Of the contract alone: which contract a published score is of."""
+    digest = hashlib.sha256()
+    for path in sorted((build.ROOT / "contracts" / "src").rglob("*.sol")):
+        digest.update(f"{path.name}\n".encode() + hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()[:16]
+
+
 def try_all(mutants: list[Mutant], journal: Journal | None = None) -> dict[str, str]:
     """Try mutants one after another, tell of each, and return their fates by their names.
 
@@ -232,7 +240,8 @@ def main(arguments: list[str] | None = None) -> int:
     counts = summary(fates)
     print(json.dumps(counts, indent=2))
     if not options.sample:
-        ended = {"commit": _commit(), "day": f"{datetime.now(UTC):%Y-%m-%d}"}
+        day = f"{datetime.now(UTC):%Y-%m-%d}"
+        ended = {"of the sources": digest_of_sources(), "at commit": _commit(), "on": day}
         RESULT.write_text(json.dumps(counts | ended, indent=2) + "\n", encoding="utf-8")
     for name in survivors(fates):
         print(f"lives: {name}")

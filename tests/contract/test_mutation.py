@@ -48,6 +48,11 @@ def test_published_score_leaves_no_mutant_alive() -> None:
     assert killed + score["equivalent"] == score["mutants"]
 
 
+def test_published_score_is_of_the_contract_as_it_stands() -> None:
+    score = json.loads(mutate_contract.RESULT.read_text("utf-8"))
+    assert score["of the sources"] == mutate_contract.digest_of_sources(), 'run "make mutate-contract"'
+
+
 def test_document_gives_the_published_score() -> None:
     score = json.loads(mutate_contract.RESULT.read_text("utf-8"))
     text = (build.ROOT / "docs" / "contract_proofs.md").read_text("utf-8")
