@@ -69,9 +69,12 @@ def table(fates: Mapping[str, str], commit: str, day: str) -> str:
     ]
     for module in [*modules, None]:
         counts = Counter(fate for mutant, fate in fates.items() if module in {None, module_of(mutant)})
-        total, killed, late = counts.total(), counts[KILLED], counts[TIMED_OUT]
+        total, killed, late, untried = counts.total(), counts[KILLED], counts[TIMED_OUT], counts[NOT_TRIED]
+        if untried == total:
+            continue
+        left = f"{total - killed - late - untried}" + (f", and {untried} not tried" if untried else "")
         name = "**all**" if module is None else f"`{module}`"
-        lines.append(f"| {name} | {total:,} | {killed:,} | {late} | {total - killed - late} |")
+        lines.append(f"| {name} | {total:,} | {killed:,} | {late} | {left} |")
     return "\n".join(lines) + "\n"
 
 

@@ -68,6 +68,14 @@ def test_table_counts_what_is_neither_killed_nor_late_as_left() -> None:
     ]
 
 
+def test_table_of_a_slice_says_what_was_not_tried() -> None:
+    fates = {"group_protocol.records.x_f__mutmut_1": KILLED, "group_protocol.tokens.x_f__mutmut_2": NOT_TRIED}
+    assert table(fates, "abc", "2026-11-26").splitlines()[4:] == [
+        "| `records` | 1 | 1 | 0 | 0 |",
+        "| **all** | 2 | 1 | 0 | 0, and 1 not tried |",
+    ]
+
+
 def test_second_table_counts_by_reason_and_shows_what_has_none() -> None:
     left = {"m1": "a: - x + y", "m2": "b: - x + y", "m3": "c: - x + y"}
     lines = reasons(left, {"a: - x + y": "the same codec", "b: - x + y": "the same codec"}).splitlines()
