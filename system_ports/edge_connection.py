@@ -290,6 +290,9 @@ class EdgeConnection(asyncio.Protocol):
         elif now_s < self._idle_until_s:
             next_s = self._idle_until_s
         else:
-            self._transport.abort() if self._transport.get_write_buffer_size() else self._transport.close()
+            if self._transport.get_write_buffer_size():
+                self._transport.abort()  # a peer that takes nothing
+            else:
+                self._transport.close()
             return
         self._timer = self._loop.call_at(next_s, self._look_at_time)
