@@ -41,6 +41,7 @@ def test_history_has_its_documented_layout() -> None:
     it = change(1, 2)
     expected = OID + key(2).address + u64(DEADLINE) + it.by_old + it.by_new
     assert KeyHistory(OID, (it,)).encode() == expected
+    assert KeyHistory.decode(expected) == KeyHistory(OID, (it,))
     assert len(expected) == 172
 
 
