@@ -7,7 +7,8 @@ from group_protocol.channels import MasterSession, SlaveSession
 from group_protocol.crypto.aead import Aead
 from group_protocol.crypto.keys import PrivateKey
 from group_protocol.handshake import MasterHandshake, MasterPolicy, SlaveHandshake
-from group_protocol.identifiers import Address, GroupId, derive_object_id
+from group_protocol.identifiers import Address, GroupId, ObjectId, derive_object_id
+from group_protocol.key_changes import KeyChange
 from group_protocol.messages import (
     KeysSessionAnswer,
     KeysSessionRequest,
@@ -47,6 +48,8 @@ def make_slave(
     code: bytes | None = CODE,
     aeads: tuple[Aead, ...] = (Aead.A256GCM,),
     software: str = "",
+    oid: ObjectId | None = None,
+    key_changes: tuple[KeyChange, ...] = (),
 ) -> SlaveHandshake:
     return SlaveHandshake(
         key=key,
@@ -57,6 +60,8 @@ def make_slave(
         pairing_code=code,
         random=random or SeededRandom(1),
         software=software,
+        oid=oid,
+        key_changes=key_changes,
     )
 
 

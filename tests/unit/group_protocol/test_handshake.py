@@ -18,7 +18,8 @@ from group_protocol.extensions import Standing, TurnedAwayError
 from group_protocol.handshake import CookieJar, MasterPolicy, SlaveState
 from group_protocol.handshake.master import MasterState
 from group_protocol.handshake.transcript import compute_th1, master_digest
-from group_protocol.identifiers import GroupId, ObjectId, Token
+from group_protocol.identifiers import GroupId, ObjectId, Signature, Token, derive_object_id
+from group_protocol.key_changes import KeyChange, KeyHistory
 from group_protocol.messages import CookieChallenge, KeysSessionRequest, SealedAnswer, SealedRequest
 from group_protocol.suites import Suite
 from group_protocol.tickets import IdentityProof, Ticket
@@ -38,6 +39,10 @@ from tests.support.handshakes import (
     tampered_m2,
 )
 
+HISTORY = KeyHistory(
+    derive_object_id(STRANGER_KEY.address),
+    (KeyChange(SLAVE_KEY.address, 1_800_000_000, Signature(b"o" * 64), Signature(b"n" * 64)),),
+)
 EVERY_SUITE = pytest.mark.parametrize("suite", list(Suite))
 
 
@@ -461,3 +466,16 @@ def test_device_that_asks_for_something_unknown_is_proven_and_hears_of_it_from_t
         slave.receive_ticket(m4)
     assert turned_away.value.standing is Standing.UNSUPPORTED
     assert slave.state is SlaveState.FAILED
+
+
+def test_master_learns_how_the_slave_came_to_its_key() -> None:
+    slave = make_slave(oid=HISTORY.oid, key_changes=HISTORY.changes)
+    master, m2 = answer_m1(slave.start())
+    assert master.receive_identity(receive_m2(slave, m2)).key_history == HISTORY
+
+
+@pytest.mark.parametrize("oid", [None, HISTORY.oid])
+def test_slave_that_never_changed_its_key_tells_no_history(oid: ObjectId | None) -> None:
+    slave = make_slave(oid=oid)
+    master, m2 = answer_m1(slave.start())
+    assert master.receive_identity(receive_m2(slave, m2)).key_history is None
