@@ -19,8 +19,9 @@ from group_protocol.identifiers import (
     ObjectId,
     derive_object_id,
 )
-from group_protocol.key_changes import KEY_CHANGE_BYTES, KeyChange, decode_changes, encode_changes
+from group_protocol.key_changes import KeyChange
 from group_protocol.records import SignedRecord, decode_signed_record, encode_items, verify_record
+from group_protocol.signed_change import CHANGE_BYTES, encode_changes
 from group_protocol.typed_data import TypedDataDomain
 
 KEY_CHANGES_MAX: Final = 255
@@ -99,9 +100,9 @@ def decode_delivery(body: bytes) -> Delivery:
     """
     reader = Reader(body)
     number, sender, first_address, count = _HEAD.unpack(reader.take(_HEAD.size))
-    changes = decode_changes(reader.take(count * KEY_CHANGE_BYTES))
-    record, end = decode_signed_record(body, _HEAD.size + count * KEY_CHANGE_BYTES)
-    reader.take(end - _HEAD.size - count * KEY_CHANGE_BYTES)
+    changes = KeyChange.decode_all(reader.take(count * CHANGE_BYTES))
+    record, end = decode_signed_record(body, _HEAD.size + count * CHANGE_BYTES)
+    reader.take(end - _HEAD.size - count * CHANGE_BYTES)
     reader.extensions()
     if not number:
         raise DecodingError("a delivery's number is above zero")

@@ -4,50 +4,28 @@ The statement is the contract's own ``MasterRotation`` (§8), signed by the old 
 it need not be believed: it is as good from a master that holds the new key alone as it was from the old one.
 """
 
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
 from group_protocol.crypto.keys import verify_signature
 from group_protocol.encoding import b64encode, dump_json_object, u64
-from group_protocol.errors import DecodingError, LocalProtocolError, VerificationError
-from group_protocol.identifiers import ADDRESS_BYTES, GROUP_ID_BYTES, SIGNATURE_BYTES, Address, GroupId, Signature
+from group_protocol.errors import DecodingError, VerificationError
+from group_protocol.identifiers import ADDRESS_BYTES, GROUP_ID_BYTES, Address, GroupId
 from group_protocol.messages import VERSION, BodyFields
 from group_protocol.ports import RegistryIdentity
+from group_protocol.signed_change import SignedChange, encode_changes
 from group_protocol.typed_data import TypedDataDomain
 
 CHANGES_MAX: Final = 32
 """In one answer, which then stays below the 8,192 bytes of a body; who missed more asks again from the last."""
-_CHANGE: Final = struct.Struct(">20sQ64s64s")
-MASTER_CHANGE_BYTES: Final = _CHANGE.size
 _CHAIN_ID_BYTES: Final = 8
 
 
-@dataclass(frozen=True, slots=True)
-class MasterChange:
-    """One change of a master's key, signed by the key before it and by its own.
+class MasterChange(SignedChange):
+    """One change of a master's key; ``by_old`` and ``by_new`` are over ``MasterRotation``."""
 
-    Attributes:
-        deadline_unix_s: Latest block time at which the contract takes it; a slave does not look at it.
-        by_old: 64 bytes, over ``MasterRotation``.
-        by_new: 64 bytes, over the same.
-    """
-
-    new_address: Address
-    deadline_unix_s: int
-    by_old: Signature
-    by_new: Signature
-
-    def encode(self) -> bytes:
-        """156 bytes. Raises LocalProtocolError for a field of the wrong length."""
-        if (len(self.new_address), len(self.by_old), len(self.by_new)) != (
-            ADDRESS_BYTES,
-            SIGNATURE_BYTES,
-            SIGNATURE_BYTES,
-        ):
-            raise LocalProtocolError("a field of the change has the wrong length")
-        return _CHANGE.pack(self.new_address, self.deadline_unix_s, self.by_old, self.by_new)
+    __slots__ = ()
 
     def verify(self, domain: TypedDataDomain, gid: GroupId, old: Address) -> None:
         """Check both signatures. Raises VerificationError."""
@@ -96,7 +74,7 @@ class Succession:
                 "gid": b64encode(self.gid),
                 "chain": b64encode(u64(self.identity.chain_id)),
                 "contract": b64encode(self.identity.contract),
-                "changes": b64encode(b"".join(change.encode() for change in self.changes)),
+                "changes": b64encode(encode_changes(self.changes)),
             }
         )
 
@@ -142,10 +120,7 @@ def changes_after(changes: Sequence[tuple[Address, MasterChange]], pinned: Addre
 
 
 def _parse_changes(raw: bytes) -> tuple[MasterChange, ...]:
-    count, rest = divmod(len(raw), _CHANGE.size)
-    if rest or not 1 <= count <= CHANGES_MAX:
-        raise DecodingError("the changes have the wrong length")
-    return tuple(
-        MasterChange(Address(new), deadline_unix_s, Signature(by_old), Signature(by_new))
-        for new, deadline_unix_s, by_old, by_new in _CHANGE.iter_unpack(raw)
-    )
+    changes = MasterChange.decode_all(raw)
+    if not 1 <= len(changes) <= CHANGES_MAX:
+        raise DecodingError(f"a succession has 1 to {CHANGES_MAX} changes")
+    return changes

@@ -8,7 +8,8 @@ from group_protocol.crypto.exchange import MLKEM_CIPHERTEXT_BYTES, MLKEM_KEY_BYT
 from group_protocol.identifiers import ADDRESS_BYTES, GROUP_ID_BYTES, HASH_BYTES, SESSION_ID_BYTES, SIGNATURE_BYTES
 from group_protocol.limits import JSON_INTEGER_MAX, OFFERS_MAX, SEQ_LIMIT
 from group_protocol.messages import BUSY_BODY, REFUSAL_BODY
-from group_protocol.succession import CHANGES_MAX, MASTER_CHANGE_BYTES
+from group_protocol.signed_change import CHANGE_BYTES
+from group_protocol.succession import CHANGES_MAX
 from group_protocol.suites import Suite
 
 Schema = dict[str, Any]
@@ -100,7 +101,7 @@ def _schemas() -> dict[str, Schema]:
                 "gid": _bytes(GROUP_ID_BYTES),
                 "chain": _bytes(8),
                 "contract": _bytes(ADDRESS_BYTES),
-                "changes": _bytes_between(MASTER_CHANGE_BYTES, CHANGES_MAX * MASTER_CHANGE_BYTES),
+                "changes": _bytes_between(CHANGE_BYTES, CHANGES_MAX * CHANGE_BYTES),
             }
         ),
         "SealedRequest": _object(

@@ -14,8 +14,9 @@ from group_protocol.identifiers import (
     parse_object_id,
     parse_token,
 )
-from group_protocol.key_changes import KeyChange, decode_changes, encode_changes
+from group_protocol.key_changes import KeyChange
 from group_protocol.limits import PAIRING_CODE_BYTES
+from group_protocol.signed_change import encode_changes
 from slave_client.finding.places import Place
 
 
@@ -142,7 +143,7 @@ class DeviceState:
             Place(_text(fields, "last_host"), _integer(fields, "last_port")) if "last_host" in fields else None,
             Standing[_text(fields, "standing").upper()] if "standing" in fields else Standing.GOOD,
             _text(fields, "master_software") if "master_software" in fields else "",
-            decode_changes(_hex(fields, "key_changes")) if "key_changes" in fields else (),
+            KeyChange.decode_all(_hex(fields, "key_changes")) if "key_changes" in fields else (),
         )
         if (state.code is not None and len(state.code) != PAIRING_CODE_BYTES) or (
             (state.enrolment is None) is not (state.step is JoinStep.PAIRED)

@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import Final, Protocol
+from typing import Final
 
 from benchmarks.fixtures import RANDOM
 from benchmarks.joins import new_key
+from benchmarks.streaming.load_records import LoadRecords
 from group_protocol.crypto.aead import Aead
 from group_protocol.frames import Ack
 from group_protocol.identifiers import Address
@@ -16,7 +17,7 @@ from slave_client.delivery import Signals, deliver_by_stream
 from slave_client.device_state import DeviceState, JoinStep
 from slave_client.joining import Joining, Offer, OpenSession
 from slave_client.keystore import DeviceKeys, KeyStore
-from slave_client.outbox import Outbox, OutgoingRecords, Sender
+from slave_client.outbox import Outbox, Sender
 from slave_client.transport import Transport
 from system_ports.clock import SystemClock
 
@@ -34,23 +35,6 @@ class NoDiskKeyStore(KeyStore):
 
     def store_state(self, state: DeviceState) -> None:
         """Forget it."""
-
-
-class LoadRecords(OutgoingRecords, Protocol):
-    """What a device of the load sends."""
-
-    @property
-    def acknowledged_readings(self) -> int:
-        """Committed by the master, and known here."""
-        ...
-
-    def note_last_seq(self, last_seq: int, now_s: float) -> None:
-        """The master has committed everything up to here."""
-        ...
-
-    def end(self) -> None:
-        """Nothing beyond what may be sent now."""
-        ...
 
 
 @dataclass

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 
+from benchmarks.streaming.load_records import LoadRecords
 from slave_client.buffered_record import BufferedRecord
 from slave_client.outbox import TO_MASTER
 
 
-class EndlessRecords:
+class EndlessRecords(LoadRecords):
     """Records with prepared payloads, numbered from one above the master's last: as many as may be under way.
 
     Args:
@@ -54,10 +55,3 @@ class EndlessRecords:
                 break
             chosen.append(BufferedRecord(number, TO_MASTER, payload, self._readings, 0.0))
         return chosen
-
-    def acknowledge(self, through: int) -> None:
-        """Nothing is kept, so nothing is forgotten."""
-
-    async def set_aside(self, seq: int, reason: int) -> None:
-        """No record of a benchmark is refused."""
-        raise RuntimeError(f"the master refused record {seq}: {reason}")

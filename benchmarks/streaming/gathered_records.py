@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from math import nan
 from typing import Final
 
+from benchmarks.streaming.load_records import LoadRecords
 from benchmarks.streaming.payloads import make_payloads
 from slave_client.buffered_record import BufferedRecord
 from slave_client.outbox import TO_MASTER
@@ -31,7 +32,7 @@ class Latencies:
         return counts
 
 
-class GatheredRecords:
+class GatheredRecords(LoadRecords):
     """Records of readings that are measured one after the other; numbered from one above the master's last.
 
     Args:
@@ -45,8 +46,18 @@ class GatheredRecords:
         self._latencies = latencies
         self._batch: list[float] = []
         self._unacknowledged: deque[tuple[int, list[float]]] = deque()
-        self.highest_committed = first_seq - 1
-        self.acknowledged_readings = 0
+        self._released_through = first_seq - 1
+        self._acknowledged_readings = 0
+
+    @property
+    def highest_committed(self) -> int:
+        """As far as may be sent."""
+        return self._released_through
+
+    @property
+    def acknowledged_readings(self) -> int:
+        """Committed by the master, and known here."""
+        return self._acknowledged_readings
 
     def add(self, now_s: float) -> bool:
         """One reading is measured now. Answers whether it was the last of its batch: there is something to send."""
@@ -59,15 +70,15 @@ class GatheredRecords:
     def end(self) -> None:
         """What is gathered is a record, and may be sent."""
         if self._batch:
-            self.highest_committed += 1
-            self._unacknowledged.append((self.highest_committed, self._batch))
+            self._released_through += 1
+            self._unacknowledged.append((self._released_through, self._batch))
             self._batch = []
 
     def note_last_seq(self, last_seq: int, now_s: float) -> None:
         """The master has committed everything up to here."""
         while self._unacknowledged and self._unacknowledged[0][0] <= last_seq:
             _, measured = self._unacknowledged.popleft()
-            self.acknowledged_readings += len(measured)
+            self._acknowledged_readings += len(measured)
             for measured_s in measured:
                 self._latencies.note(now_s - measured_s)
 
@@ -87,13 +98,6 @@ class GatheredRecords:
                 break
             chosen.append(BufferedRecord(number, TO_MASTER, payload, len(measured), 0.0))
         return chosen
-
-    def acknowledge(self, through: int) -> None:
-        """Nothing is kept, so nothing is forgotten."""
-
-    async def set_aside(self, seq: int, reason: int) -> None:
-        """No record of a benchmark is refused."""
-        raise RuntimeError(f"the master refused record {seq}: {reason}")
 
 
 def payloads_by_size(batch_readings: int) -> list[list[bytes]]:

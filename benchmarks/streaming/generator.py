@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.child_process import tell_driver
-from benchmarks.streaming.device import LoadDevice, LoadRecords
+from benchmarks.streaming.device import LoadDevice
 from benchmarks.streaming.endless_records import EndlessRecords
 from benchmarks.streaming.gathered_records import GatheredRecords, Latencies, payloads_by_size
+from benchmarks.streaming.load_records import LoadRecords
 from benchmarks.streaming.payloads import make_payloads
 from group_protocol.errors import BusyError
 from group_protocol.identifiers import Address

@@ -15,12 +15,12 @@ from aiohttp import web
 
 from chain_gateway.composition import deploy
 from chain_gateway.config import GATEWAY_FOLDER, GatewayConfig
-from chain_gateway.node_answers import RawLog
 from group_protocol.identifiers import Address
 from tests.attacks.edge import Edge
 from tests.attacks.master_process import ROOMY, MasterProcess
-from tests.support.anvil import run_anvil, write_key
+from tests.support.anvil import SECOND_RICH_KEY, run_anvil, write_key
 from tests.support.contract_logs import make_log
+from tests.support.model_node import log_json
 
 ASSOCIATION_WAIT_S: Final = 1.0
 Lie = Callable[[list[Any], Any], Any]
@@ -100,7 +100,9 @@ class LyingNode:
             first, last = (int(params[0][end], 16) for end in ("fromBlock", "toBlock"))
             if not first <= number <= last:
                 return told
-            return sorted([*told, as_json(log)], key=lambda each: int(each["blockNumber"], 16))
+            return sorted(
+                [*told, log_json(log) | {"transactionIndex": "0x0"}], key=lambda each: int(each["blockNumber"], 16)
+            )
 
         self.lies["eth_getLogs"] = logs
 
@@ -110,19 +112,10 @@ class LyingNode:
         return int(self._newest["number"], 16)
 
 
-def as_json(log: RawLog) -> dict[str, Any]:
-    """A log as a node tells of it."""
-    return {
-        "address": f"0x{log.address.hex()}",
-        "topics": [f"0x{topic.hex()}" for topic in log.topics],
-        "data": f"0x{log.payload.hex()}",
-        "blockNumber": hex(log.block_number),
-        "blockHash": f"0x{log.block_hash.hex()}",
-        "transactionHash": f"0x{log.transaction_hash.hex()}",
-        "transactionIndex": "0x0",
-        "logIndex": hex(log.log_index),
-        "removed": False,
-    }
+def gateway_beside(node: LyingNode, contract: Address, folder: Path) -> GatewayConfig:
+    """Somebody else's gateway to the same chain and contract, without the lies, paid from another account."""
+    key_file = write_key(folder.with_suffix(".key"), SECOND_RICH_KEY)
+    return GatewayConfig(folder, url=node.target, relayer_key_file=key_file, contract=contract)
 
 
 @asynccontextmanager

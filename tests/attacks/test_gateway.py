@@ -10,21 +10,17 @@ import pytest
 import pytest_asyncio
 
 from chain_gateway.composition import open_registry
-from chain_gateway.config import GatewayConfig
 from chain_gateway.node_provider import ANSWER_MAX_BYTES
 from group_protocol.errors import Reason
 from group_protocol.messages import BUSY_BODY
 from group_protocol.ports import AssociationRequest
 from group_protocol.tickets import MembershipState
 from tests.attacks.edge import Edge
-from tests.attacks.lying_node import LyingNode, master_behind_a_liar
-from tests.support.anvil import write_key
+from tests.attacks.lying_node import LyingNode, gateway_beside, master_behind_a_liar
 from tests.support.running_master import Device
 
 pytestmark = [pytest.mark.anvil, pytest.mark.network, pytest.mark.processes]
 
-SECOND_RICH_KEY = "59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d"
-"""The second account of the mnemonic that anvil gives ether to. Known to everybody."""
 SAME_LOOP = pytest.mark.asyncio(loop_scope="module")
 POLLS_S = 2.5
 """Two polls of the chain and more, in which a lie would have been believed."""
@@ -107,12 +103,7 @@ async def test_front_run_association_makes_the_same_device_a_member_and_nobody_e
     edge, node = stage
     device = await edge.enrolled()
     call = device.association()
-    config = GatewayConfig(
-        tmp_path / "thief",
-        url=node.target,
-        relayer_key_file=write_key(tmp_path / "thief.key", SECOND_RICH_KEY),
-        contract=device.ticket.contract,
-    )
+    config = gateway_beside(node, device.ticket.contract, tmp_path / "thief")
     async with open_registry(config, time.time) as thief:
         await thief.associate(AssociationRequest(device.gid, call.token, call.request, call.deadline_unix_s))
     while (result := await device.ask_control("/assoc", call.encode())).state is MembershipState.PENDING:  # noqa: ASYNC110

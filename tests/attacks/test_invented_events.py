@@ -10,22 +10,18 @@ from typing import Any
 import pytest
 
 from chain_gateway.composition import open_registry
-from chain_gateway.config import GatewayConfig
 from group_protocol.extensions import Standing, TurnedAwayError
 from group_protocol.key_changes import KeyChange
 from group_protocol.ports import RevocationRequest
 from group_protocol.tickets import MembershipState
 from tests.attacks.edge import REFUSED, Edge
-from tests.attacks.lying_node import LyingNode, master_behind_a_liar
-from tests.support.anvil import write_key
+from tests.attacks.lying_node import LyingNode, gateway_beside, master_behind_a_liar
 from tests.support.running_master import MASTER_KEY, Device
 from tests.support.ward import Device as Slave
 from tests.support.ward import DeviceKind, write_recording
 
 pytestmark = [pytest.mark.anvil, pytest.mark.network, pytest.mark.processes]
 
-SECOND_RICH_KEY = "59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d"
-"""The second account of the mnemonic that anvil gives ether to. Known to everybody."""
 PATIENCE_S = 60
 SLAVE = DeviceKind(rate_hz=100, batch_readings=5, via="stream", keep_hours=0)
 
@@ -195,12 +191,7 @@ async def test_true_revocation_that_this_store_does_not_know_shuts_out_until_the
     device.code = None
     deadline = device.ticket.deadline_unix_s
     signature = MASTER_KEY.sign_digest(device.domain.revocation_digest(device.gid, device.oid, deadline))
-    config = GatewayConfig(
-        tmp_path / "copy",
-        url=node.target,
-        relayer_key_file=write_key(tmp_path / "copy.key", SECOND_RICH_KEY),
-        contract=device.ticket.contract,
-    )
+    config = gateway_beside(node, device.ticket.contract, tmp_path / "copy")
     async with open_registry(config, time.time) as copy:
         await copy.revoke(RevocationRequest(device.gid, device.oid, deadline, signature))
     await wait_for_standing(edge, device, "disputed")

@@ -20,11 +20,9 @@ from group_protocol.membership import Associated
 from group_protocol.ports import Receipt
 from tests.registry_suite.backends import Stage, set_stage
 from tests.registry_suite.signers import oid_of
-from tests.support.anvil import run_anvil, write_key
+from tests.support.anvil import SECOND_RICH_KEY, run_anvil, write_key
 
 CROWD = int(os.environ.get("CROWD", "200"))
-SECOND_RICH_KEY = "59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d"
-"""The second account of the mnemonic that anvil gives ether to. Known to everybody."""
 
 
 async def associate_crowd(stage: Stage, gid: GroupId) -> list[Receipt]:

@@ -13,6 +13,8 @@ ANVIL = Path(__file__).resolve().parents[2] / "node_modules" / ".bin" / "anvil"
 RICH_KEY = "ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"
 """The first account of the mnemonic "test test … junk": anvil gives it 10,000 ether. Known to everybody."""
 
+SECOND_RICH_KEY = "59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d"
+"""The second account of the mnemonic that anvil gives ether to. Known to everybody."""
 START_TIMEOUT_S = 30
 
 

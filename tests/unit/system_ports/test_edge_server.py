@@ -1,7 +1,7 @@
 """The edge over real sockets: what a peer sends, byte for byte, and all that comes back."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -14,6 +14,7 @@ from group_protocol.messages import REFUSAL_BODY
 from system_ports.edge_connection import HEAD_MAX_BYTES, HEADERS_MAX
 from system_ports.edge_messages import UNREAD_MAX_BYTES, EdgeAnswer, EdgeRequest, busy, refusal
 from system_ports.edge_server import ConnectionBounds, EdgeServer
+from tests.support.waiting import until
 
 BODY_MAX_BYTES = 1_000_000
 HOST = "127.0.0.1"
@@ -421,12 +422,6 @@ async def test_closing_does_not_wait_for_ever() -> None:
             await bench.server.close(0.05)
         with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
             await read_answer(reader)
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(ANSWER_WITHIN_S):
-        while not holds():  # noqa: ASYNC110 - what is waited for happens in the server's own callbacks
-            await asyncio.sleep(0.005)
 
 
 def test_connections_are_bounded_per_address_and_over_all() -> None:
