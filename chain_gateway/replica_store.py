@@ -87,6 +87,10 @@ class ReplicaStore:
         """All logs in the chain's order."""
         return self._select("")
 
+    def logs_up_to(self, number: int) -> list[RawLog]:
+        """Logs of the blocks up to this one, in the chain's order."""
+        return self._select("WHERE log.block_number <= ?", (number,))
+
     def logs_with(self, topic: bytes, word: bytes) -> list[RawLog]:
         """Logs whose first topic (32 bytes) is this and that hold these bytes, in the chain's order."""
         return self._select(
@@ -116,28 +120,40 @@ class ReplicaStore:
 
     def append(self, logs: Iterable[RawLog], position: Position) -> None:
         """Take the logs up to a block, in one transaction."""
+        with self._transaction():
+            self._insert(logs, position)
+
+    def replace_above(self, number: int, logs: Iterable[RawLog], position: Position) -> None:
+        """Forget every block above ``number``, and take the logs up to another block instead, in one transaction."""
+        with self._transaction():
+            self._delete_above(number)
+            self._insert(logs, position)
+
+    def empty(self) -> None:
+        """Forget every block, in one transaction."""
+        with self._transaction():
+            self._delete_above(-1)
+
+    def _insert(self, logs: Iterable[RawLog], position: Position) -> None:
         logs = list(logs)
         blocks = {log.block_number: log.block_hash for log in logs} | {position.number: position.block_hash}
-        with self._transaction():
-            self._connection.executemany("INSERT OR REPLACE INTO block VALUES (?, ?)", blocks.items())
-            self._connection.executemany(
-                "INSERT INTO log VALUES (?, ?, ?, ?, ?)",
-                (
-                    (log.block_number, log.log_index, log.transaction_hash, b"".join(log.topics), log.payload)
-                    for log in logs
-                ),
-            )
-            self._connection.execute(
-                "DELETE FROM block WHERE number IN (SELECT number FROM block LEFT JOIN log ON number = block_number"
-                " WHERE block_number IS NULL ORDER BY number DESC LIMIT -1 OFFSET ?)",
-                (_BARE_BLOCKS_KEPT,),
-            )
+        self._connection.executemany("INSERT OR REPLACE INTO block VALUES (?, ?)", blocks.items())
+        self._connection.executemany(
+            "INSERT INTO log VALUES (?, ?, ?, ?, ?)",
+            (
+                (log.block_number, log.log_index, log.transaction_hash, b"".join(log.topics), log.payload)
+                for log in logs
+            ),
+        )
+        self._connection.execute(
+            "DELETE FROM block WHERE number IN (SELECT number FROM block LEFT JOIN log ON number = block_number"
+            " WHERE block_number IS NULL ORDER BY number DESC LIMIT -1 OFFSET ?)",
+            (_BARE_BLOCKS_KEPT,),
+        )
 
-    def roll_back(self, number: int) -> None:
-        """Forget every block above ``number`` and its logs, in one transaction."""
-        with self._transaction():
-            self._connection.execute("DELETE FROM log WHERE block_number > ?", (number,))
-            self._connection.execute("DELETE FROM block WHERE number > ?", (number,))
+    def _delete_above(self, number: int) -> None:
+        self._connection.execute("DELETE FROM log WHERE block_number > ?", (number,))
+        self._connection.execute("DELETE FROM block WHERE number > ?", (number,))
 
     def close(self) -> None:
         """Close the file."""

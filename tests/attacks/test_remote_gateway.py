@@ -223,7 +223,7 @@ async def until_lost(registry: RemoteRegistry) -> None:
 
 
 async def _last_membership(registry: RemoteRegistry) -> set[bytes]:
-    return set(registry._replica._membership.objects)
+    return set(registry._replica._counted.shown.objects)
 
 
 async def test_gateway_of_another_contract_or_chain_is_refused(ward: Ward, tmp_path: Path) -> None:

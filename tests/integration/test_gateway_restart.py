@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from chain_gateway import GatewayConfig, ReplicaTimes, SenderTimes, Web3Registry, open_registry
+from chain_gateway.replica_store import ReplicaStore
 from group_protocol.identifiers import GroupId
 from group_protocol.membership import Membership, ObjectState
 from tests.registry_suite.backends import Stage, set_stage
@@ -109,7 +110,7 @@ async def test_gateway_killed_at_any_point_goes_on_and_answers_who_asks_again(
         asked_again = [getattr(registry, name)(request) for name, request in acts.requests]
         receipts = await asyncio.gather(*asked_again)
         assert has_happened(registry.membership(), acts)
-        logs = await registry._replica._in_thread(lambda store: store.logs())
+        logs = await registry._replica._file.do(ReplicaStore.logs)
         kinds = Counter(registry._decoder.decode(log).__class__.__name__ for log in logs)
         assert kinds == {"GroupCreated": 2, "Associated": 3, "Anchored": 1, "Revoked": 1, "Rotated": 1}
         assert {receipt.position.transaction_hash for receipt in receipts} <= {log.transaction_hash for log in logs}

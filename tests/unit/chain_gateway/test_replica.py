@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -217,6 +217,16 @@ async def test_event_that_was_invented_is_forgotten_when_all_are_read_anew(model
         replica.read_anew()
         await until(lambda: slaves(replica) == {oid(1), oid(2)})
         assert replica.membership.groups[GID].epoch == 1
+
+
+async def test_reading_anew_is_made_up_for_when_the_node_answers_again(model: ModelNode, tmp_path: Path) -> None:
+    model.mine(associated(1))
+    lie = model.mine(revoked(1, epoch=2)).number
+    async with following(model, tmp_path) as replica:
+        retell(model, lie)
+        model.fail_next("eth_getLogs", RpcFault(-32000, "away"), RpcFault(-32000, "away"))
+        replica.read_anew()
+        await until(lambda: slaves(replica) == {oid(1)})
 
 
 async def test_reading_anew_what_is_told_the_same_changes_nothing_and_tells_nothing(
@@ -544,3 +554,77 @@ class TestConfirmations:
             model.mine(associated(2))
         async with following(model, tmp_path, confirmations=1) as replica:
             assert slaves(replica) == {oid(1)}
+
+
+class TestBranches:
+    """A branch takes the other's place at once and as a whole: in the membership and in the file."""
+
+    async def test_restart_in_the_middle_of_a_fork_begins_with_the_old_branch_when_the_node_is_away(
+        self, model: ModelNode, tmp_path: Path
+    ) -> None:
+        model.mine(associated(1), associated(2))
+        model.mine(revoked(1, epoch=2))
+        async with following(model, tmp_path) as replica:
+            model.fork(1)
+            model.mine(revoked(1, epoch=2))
+            model.mine(associated(3))
+            asked = len(model.asked)
+            model.fail_next("eth_getLogs", *(RpcFault(-32000, "away"),) * 1_000)
+            await until(lambda: len(model.asked) >= asked + 8)
+            assert slaves(replica) == {oid(2)}
+        model.is_down = True
+        again = make_replica(model, tmp_path, NEVER_POLLS)
+        try:
+            await again.start(may_be_away=True)
+            assert slaves(again) == {oid(2)}, "the revocation stands on both branches"
+        finally:
+            await again.close()
+
+    async def test_restart_while_contradicting_events_are_read_again_begins_with_what_was_known(
+        self, model: ModelNode, tmp_path: Path
+    ) -> None:
+        model.mine(associated(1))
+        async with following(model, tmp_path) as replica:
+            model.mine(revoked(7, epoch=2))
+            with pytest.raises(RegistryInconsistent):
+                await replica.wait_for_block(len(model.blocks) - 1)
+        model.is_down = True
+        again = make_replica(model, tmp_path, NEVER_POLLS)
+        try:
+            await again.start(may_be_away=True)
+            assert slaves(again) == {oid(1)}
+        finally:
+            await again.close()
+
+    async def test_fork_between_two_parts_of_a_long_reading_leaves_nothing_of_the_old_branch(
+        self, tmp_path: Path
+    ) -> None:
+        model = ForksAfterLogs()
+        model.mine(created())
+        async with following(model, tmp_path, replace(QUICK, blocks_per_request=2)) as replica:
+            model.is_down = True
+            for number in range(1, 7):
+                model.mine(associated(number))
+            model.next_fork = (5, range(12, 19))
+            model.is_down = False
+            await until(lambda: oid(18) in slaves(replica))
+            assert slaves(replica) == {oid(1), *(oid(number) for number in range(12, 19))}
+
+
+class ForksAfterLogs(ModelNode):
+    """Replaces its newest blocks right after it has answered for the first logs.
+
+    Attributes:
+        next_fork: How many blocks go, and the slaves whose association stands in one new block each.
+    """
+
+    next_fork: tuple[int, Iterable[int]] | None = None
+
+    def _eth_getLogs(self, query: dict[str, str]) -> list[dict[str, object]]:  # noqa: N802
+        logs = super()._eth_getLogs(query)
+        if self.next_fork is not None:
+            (depth, numbers), self.next_fork = self.next_fork, None
+            self.fork(depth)
+            for number in numbers:
+                self.mine(associated(number))
+        return logs
