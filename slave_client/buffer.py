@@ -179,6 +179,10 @@ class Buffer:
         Raises:
             StoreError: The medium refuses; the records stay in memory and the next commit tries again.
         """
+        # The thread does not stop halfway: who is cancelled must not leave us without what it did.
+        await asyncio.shield(self._commit())
+
+    async def _commit(self) -> None:
         async with self._committing:
             records = list(self._uncommitted)
             through = self._acknowledged_through
@@ -251,6 +255,9 @@ class Buffer:
 
         Answers how many records have new numbers. Raises StoreError.
         """
+        return await asyncio.shield(self._begin_sending(last_seq))
+
+    async def _begin_sending(self, last_seq: int) -> int:
         async with self._committing:
             if last_seq < self._acknowledged_through:
                 await self._take_back_acknowledgements(last_seq)

@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-from slave_client.buffer_file import UNREADABLE
+from slave_client.buffer_database import UNREADABLE
 from slave_client.buffered_record import BufferedRecord, RowSealer
 
 
