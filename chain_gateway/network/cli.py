@@ -57,6 +57,7 @@ def add_network_commands(app: typer.Typer) -> None:
     """Put the commands into ``vgroup chain``."""
     app.command("up")(up_command)
     app.command("down")(down_command)
+    app.command("mend")(mend_command)
     app.command("add-signer")(add_signer_command)
     app.command("remove-signer")(remove_signer_command)
     app.command("vote")(vote_command)
@@ -116,6 +117,13 @@ def down_command(*, directory: Directory = None, node: Nodes = None) -> None:
     for name in killed:
         typer.echo(f"{name} did not stop in time and was killed.", err=True)
     typer.echo("The network is down." if not node else f"Down: {', '.join(node)}.")
+
+
+def mend_command(*, directory: Directory = None) -> None:
+    """Wait for a new block; signers that stand although they see each other are set going again."""
+    with progress() as tell:
+        health = ChainNetwork.open(network_directory(directory)).wait_for_block(tell=tell)
+    typer.echo(f"The chain goes on: block {health.height}.")
 
 
 def add_signer_command(

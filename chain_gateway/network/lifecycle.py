@@ -19,6 +19,7 @@ from chain_gateway.network.layout import NetworkLayout, NodeCard, NodeFolder, is
 from chain_gateway.network.node_files import make_node_keys, make_relayer_key, write_start_files
 from chain_gateway.network.ports import choose_ports, require_free
 from chain_gateway.network.processes import find_process, log_end, start_node, stop_nodes
+from chain_gateway.network.standstill import MEET_AFTER_S, mend_standstill
 from group_protocol.ports import Random
 from system_ports.private_files import replace_private_file
 from system_ports.randomness import SystemRandom
@@ -27,7 +28,11 @@ HTTP_PORT: Final = 8545
 P2P_PORT: Final = 30303
 LOOPBACK: Final = "127.0.0.1"
 START_TIMEOUT_S: Final = 60.0
+WELL_TIMEOUT_S: Final = 100.0
+"""A standstill mended (40 s and some), and after it two nodes that missed each other's dial (35 s)."""
+
 _POLL_S: Final = 0.1
+_LOOK_AGAIN_S: Final = 1.0
 
 Tell = Callable[[str], None]
 """Takes a line that says how far we are."""
@@ -127,25 +132,44 @@ class ChainNetwork:
                 tell(f"waiting for {card.name}")
                 self._wait_for_answer(card, started[card.name])
 
-    def wait_until_well(self, timeout_s: float = START_TIMEOUT_S, tell: Tell = tell_nobody) -> NetworkHealth:
+    def wait_until_well(self, timeout_s: float = WELL_TIMEOUT_S, tell: Tell = tell_nobody) -> NetworkHealth:
         """Wait until every node sees the others and blocks are sealed; how the network is then.
+
+        Signers that stand beside each other are set going again.
 
         Raises:
             NodeFailed: That took too long; the message says what is missing.
         """
+        return self._wait_for_block(lambda health: health.is_well, "well", timeout_s, tell)
+
+    def wait_for_block(self, timeout_s: float = WELL_TIMEOUT_S, tell: Tell = tell_nobody) -> NetworkHealth:
+        """Wait for a new block, whatever else is not well; signers that stand are set going again.
+
+        Raises:
+            NodeFailed: None came in time.
+        """
+        return self._wait_for_block(lambda _: True, "going on", timeout_s, tell)
+
+    def _wait_for_block(
+        self, is_enough: Callable[[NetworkHealth], bool], aim: str, timeout_s: float, tell: Tell
+    ) -> NetworkHealth:
         ends_at = time.monotonic() + timeout_s
+        mend_at = 0.0
         first_height: int | None = None
         while True:
             health = self.health()
             first_height = health.height if first_height is None else first_height
-            if health.is_well and health.height is not None and health.height > (first_height or 0):
+            if is_enough(health) and health.height is not None and health.height > (first_height or 0):
                 return health
             tell("; ".join(health.problems) or f"waiting for block {(health.height or 0) + 1}")
             if time.monotonic() > ends_at:
                 raise NodeFailed(
-                    f"the network is not well after {timeout_s:.0f} s: {'; '.join(health.problems) or 'no new block'}",
+                    f"the network is not {aim} after {timeout_s:.0f} s: {'; '.join(health.problems) or 'no new block'}",
                     remedy=f"Read the nodes' logs: {self.layout.directory}/*/node.log",
                 )
+            if time.monotonic() > mend_at:
+                mended = mend_standstill(self.layout)
+                mend_at = time.monotonic() + (MEET_AFTER_S if mended else _LOOK_AGAIN_S)
             time.sleep(_POLL_S)
 
     def stop(self, names: Sequence[str] = ()) -> list[str]:

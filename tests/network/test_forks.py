@@ -22,15 +22,13 @@ from group_protocol.frames import Close, MasterFrame
 from group_protocol.tickets import MembershipState
 from tests.support.chain_master import ChainBench, master_on_chain
 from tests.support.geth_network import run_network
+from tests.support.parted_nodes import join_nodes, part_nodes
 from tests.support.running_master import Device, DeviceStream
 
 pytestmark = [pytest.mark.geth, pytest.mark.network, pytest.mark.processes, pytest.mark.timeout(300)]
 
 SOON_S = 90.0
 """geth dials nobody twice within 35 s (p2p/dial.go), and may take 10 s more to ask for a chain (eth/sync.go)."""
-
-QUIET_S = 3.0
-"""A dial and its handshakes take some milliseconds on loopback, and this is hundreds of them."""
 
 LONGER_BY_BLOCKS = 4
 PENDING_AFTER_S = 1.0
@@ -48,6 +46,7 @@ class Cutter:
     def __init__(self, network: ChainNetwork) -> None:
         self.layout = network.layout
         self.alone, *self.others = network.layout.nodes
+        self.pairs = [(self.alone, other) for other in self.others]
 
     async def ask(self, card: Any, method: str, *params: object) -> Any:
         return await asyncio.to_thread(ask_node, self.layout.folder(card).socket, method, *params)
@@ -60,39 +59,12 @@ class Cutter:
         await self.ask(self.alone, "miner_stop")
         height = await self.height(self.alone)
         await soon(lambda: self.height(self.alone), lambda now: now >= height + 2)
-        await self.part()
-
-    async def part(self) -> None:
-        """Part the nodes, and go on until nothing has connected them again for as long as a dial may take.
-
-        `admin_removePeer` ends a connection and takes the address off the node's list, but does not end a dial that is
-        under way (geth's p2p/dial.go: `remStaticCh` leaves `dialing` alone). And one is under way whenever the other
-        node has not dialled for 35 s: it dials as soon as it sees the connection end, before it can be told as well.
-        """
-        quiet_since_s = time.monotonic()
-        async with asyncio.timeout(SOON_S):
-            while time.monotonic() < quiet_since_s + QUIET_S:
-                if await self.peers() != 0:
-                    quiet_since_s = time.monotonic()
-                for other in self.others:
-                    await self.ask(self.alone, "admin_removePeer", other.enode)
-                    await self.ask(other, "admin_removePeer", self.alone.enode)
-                await asyncio.sleep(0.1)
-
-    async def peers(self) -> int:
-        return int(await self.ask(self.alone, "net_peerCount"), 16)
+        await asyncio.to_thread(part_nodes, self.layout, self.pairs)
 
     async def join(self) -> None:
-        """One side dials, and the other is told when it has: two dials that cross may end each other.
-
-        Raises AssertionError if the nodes have met since they were parted: then the test has shown nothing.
-        """
-        assert await self.peers() == 0
-        for other in self.others:
-            await self.ask(self.alone, "admin_addPeer", other.enode)
-        await soon(self.peers, lambda count: count == len(self.others))
-        for other in self.others:
-            await self.ask(other, "admin_addPeer", self.alone.enode)
+        """Raises AssertionError if the nodes have met since they were parted: then the test has shown nothing."""
+        assert await self.ask(self.alone, "net_peerCount") == "0x0"
+        await asyncio.to_thread(join_nodes, self.layout, self.pairs)
 
     async def use_nonce_elsewhere(self) -> None:
         """The relayer's next tx_nonce goes to a transaction that does nothing, on the others' side."""

@@ -24,7 +24,7 @@ from chain_gateway.network.processes import find_process
 from chain_gateway.network.signers import fetch_signers
 from tests.support.geth_network import geth, run_network
 
-pytestmark = [pytest.mark.geth, pytest.mark.network, pytest.mark.processes]
+pytestmark = [pytest.mark.geth, pytest.mark.network, pytest.mark.processes, pytest.mark.timeout(300)]
 
 
 @pytest.fixture

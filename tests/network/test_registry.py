@@ -16,7 +16,7 @@ from tests.registry_suite.backends import RegistryFactory, Stage, set_stage
 from tests.registry_suite.refusals import set_refusal_stage
 from tests.registry_suite.suite import BehaviourSuite, PersistenceSuite, RefusalSuite
 
-pytestmark = [pytest.mark.geth, pytest.mark.network, pytest.mark.processes]
+pytestmark = [pytest.mark.geth, pytest.mark.network, pytest.mark.processes, pytest.mark.timeout(300)]
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from tests.support.chain_master import ChainBench, master_on_chain
 from tests.support.geth_network import geth, run_network
 from tests.support.running_master import Device, DeviceStream
 
-pytestmark = [pytest.mark.geth, pytest.mark.network, pytest.mark.processes]
+pytestmark = [pytest.mark.geth, pytest.mark.network, pytest.mark.processes, pytest.mark.timeout(300)]
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "chain.md"
 MARK = "<!-- held by tests/network/test_signers_stopped.py -->"

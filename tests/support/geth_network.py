@@ -10,8 +10,6 @@ from chain_gateway.network import ChainNetwork, NewNetwork
 from chain_gateway.network.errors import GethMissing
 from chain_gateway.network.geth import find_geth
 
-START_TIMEOUT_S = 60.0
-
 
 def geth() -> Path:
     """The geth to test with. If it is not there, the test fails."""
@@ -33,7 +31,7 @@ def run_network(directory: Path, wanted: NewNetwork | None = None) -> Iterator[C
     network = ChainNetwork.create(directory, wanted or NewNetwork(http_port=0, p2p_port=0))
     try:
         network.start(geth())
-        network.wait_until_well(START_TIMEOUT_S)
+        network.wait_until_well()
         yield network
     finally:
         network.stop()
