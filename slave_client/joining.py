@@ -16,43 +16,31 @@ from dataclasses import dataclass, replace
 from group_protocol.channels import SlaveSession
 from group_protocol.crypto.aead import Aead
 from group_protocol.crypto.keys import PrivateKey
-from group_protocol.errors import Reason, RefusedError, RegistryUnavailable, UnknownExtensionError, UnknownMasterError
+from group_protocol.errors import UnknownMasterError
 from group_protocol.extensions import TurnedAwayError
 from group_protocol.handshake.slave import SlaveHandshake
 from group_protocol.identifiers import Address
 from group_protocol.key_changes import KeyChange
-from group_protocol.messages import CookieChallenge, SealedAnswer, parse_keys_session_answer
 from group_protocol.ports import Random, RegistryIdentity
 from group_protocol.suites import Suite
-from group_protocol.tickets import AssociationCall, MembershipState, RegistryResult, Ticket
+from group_protocol.tickets import AssociationCall, MembershipState, Ticket
 from group_protocol.typed_data import TypedDataDomain
+from slave_client.association import ask_until_settled
 from slave_client.device_state import DeviceState, Enrolment, JoinStep
 from slave_client.errors import DeviceRevokedError, MasterRefusalError, NotAdmittedError
 from slave_client.finding.places import Place, Way
 from slave_client.key_changes import add_change, sign_change
 from slave_client.keystore import CandidateKey, DeviceKeys, KeyStore
 from slave_client.succession import find_successor
+from slave_client.ticket_exchange import fetch_ticket
 from slave_client.transport import Transport
 from system_ports.software import software_version
 
-_POLL_S = 1.0
-"""Between two questions while the receipt is pending; the master itself waits up to 20 s. Each pause is..."""
-_POLL_GROWTH = 1.2
-"""...so much longer than the last..."""
-_LONGEST_POLL_S = 10.0
-"""...up to this."""
-_NOT_ADMITTED = "Look on the master whether it knows the device: vgroup device list."
-_UPGRADE = "The master is newer and asks for it: upgrade this device (docs/operations.md, Upgrade)."
-_UNKNOWN_HERE = (
-    "It may have been put back from a backup that is older than this device: vgroup device invite NAME there, and "
-    "vgroup slave join STRING here. The device keeps its id and its readings."
-)
 ROLLBACK_AFTER_S = 2 * 86_400
 """A change of key is over when the master suggests deadlines that are so much later than the one it was signed with.
 
 What it suggests lies at most a day ahead of the chain's time, so that time has then passed the old deadline by a day.
 """
-_PENDING_LINE = "the contract's receipt is pending"
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,34 +191,23 @@ class Joining:
             RegistryUnavailable: The master cannot reach the contract.
             DeviceRevokedError, MasterRefusalError, MasterUnreachableError, BusyError: As they say.
         """
-        pause_s, told = _POLL_S, ""
-        while self.state.step is JoinStep.ENROLLED:
-            result = await self._ask_to_associate(transport, opened)
-            if result.state is MembershipState.ACTIVE:
-                await self._advance(self.state.associated())
-                self._report(f"associated in block {result.block_number}")
-            elif result.state is MembershipState.REVOKED:
-                await self._advance(self.state.revoked())
-                raise self._revoked()
-            elif result.state is MembershipState.PENDING:
-                is_away = result.reason is Reason.CHAIN_UNAVAILABLE
-                if is_away and not waits_for_chain:
-                    raise RegistryUnavailable(
-                        "the master cannot reach the chain now, and keeps our request",
-                        remedy="Start `vgroup slave run`: it goes on from here when the chain is back.",
-                    )
-                line = "the master cannot reach the chain now, and keeps our request" if is_away else _PENDING_LINE
-                if line != told:
-                    self._report(line)
-                    told = line
-                await self._pause(pause_s)
-                pause_s = min(pause_s * _POLL_GROWTH, _LONGEST_POLL_S)
-            elif result.reason is Reason.CHAIN_UNAVAILABLE:
-                raise RegistryUnavailable(
-                    "the master cannot reach the contract now", remedy="Try again; the device keeps its place."
-                )
-            else:
-                raise RefusedError(result.reason, f"the association was refused: {result.reason.name}")
+        if self.state.step is not JoinStep.ENROLLED:
+            return
+        ticket = opened.ticket
+        digest = opened.domain.association_digest(ticket.gid, ticket.token, ticket.deadline_unix_s)
+        result = await ask_until_settled(
+            transport,
+            opened.session,
+            AssociationCall(ticket.token, opened.key.sign_digest(digest), ticket.deadline_unix_s),
+            waits_for_chain=waits_for_chain,
+            report=self._report,
+            pause=self._pause,
+        )
+        if result.state is MembershipState.REVOKED:
+            await self._advance(self.state.revoked())
+            raise self._revoked()
+        await self._advance(self.state.associated())
+        self._report(f"associated in block {result.block_number}")
 
     async def note_place(self, place: Place) -> None:
         """Note on the disk where the master is to be found, beside the place that was typed. Raises KeyStoreError."""
@@ -271,24 +248,11 @@ class Joining:
             software=software_version(),
             key_changes=changes,
         )
-        answer = parse_keys_session_answer(await transport.post("/keysSession", handshake.start().to_body()))
-        following = handshake.receive_keys_session(answer)
-        if isinstance(answer, CookieChallenge):
-            answer = parse_keys_session_answer(await transport.post("/keysSession", following.to_body()))
-            following = handshake.receive_keys_session(answer)
         try:
-            body = await transport.post_twice("/getTicket", following.to_body())
-        except MasterRefusalError as exc:
-            if self.state.step is JoinStep.PAIRED:
-                raise NotAdmittedError("the master does not admit this device", remedy=_NOT_ADMITTED) from exc
-            raise NotAdmittedError("the master does not know this device", remedy=_UNKNOWN_HERE) from exc
-        try:
-            ticket = handshake.receive_ticket(SealedAnswer.from_body(body))
+            ticket = await fetch_ticket(transport, handshake, is_enrolled=self.state.step is not JoinStep.PAIRED)
         except TurnedAwayError as exc:
             await self._advance(replace(self.state, standing=exc.standing))
             raise
-        except UnknownExtensionError as exc:
-            raise UnknownExtensionError(exc.extension_type, remedy=_UPGRADE) from exc
         await self._take_ticket(ticket, master)
         domain = TypedDataDomain(RegistryIdentity(ticket.chain_id, ticket.contract))
         return OpenSession(ticket, handshake.session, key, domain)
@@ -319,12 +283,6 @@ class Joining:
         if state.step is JoinStep.REVOKED:
             raise self._revoked()
 
-    async def _ask_to_associate(self, transport: Transport, opened: OpenSession) -> RegistryResult:
-        ticket = opened.ticket
-        digest = opened.domain.association_digest(ticket.gid, ticket.token, ticket.deadline_unix_s)
-        call = AssociationCall(ticket.token, opened.key.sign_digest(digest), ticket.deadline_unix_s)
-        return RegistryResult.decode(await ask_on_control(transport, opened.session, "/assoc", call.encode()))
-
     async def _advance(self, state: DeviceState) -> None:
         if state != self.state:
             await asyncio.to_thread(self._store.store_state, state)
@@ -335,14 +293,3 @@ class Joining:
             "this device is revoked: the contract lists its id as revoked for good",
             remedy="To use the device again, as a new one: vgroup device invite NAME, vgroup slave join STRING.",
         )
-
-
-async def ask_on_control(transport: Transport, session: SlaveSession, path: str, plaintext: bytes) -> bytes:
-    """Send one sealed request on the control channel and open its answer.
-
-    Raises:
-        MasterRefusalError, MasterUnreachableError, BusyError, VerificationError: As they say.
-    """
-    request = session.control.seal_request(plaintext)
-    body = await transport.post_twice(path, request.to_body())
-    return session.control.open_answer(request.seq, SealedAnswer.from_body(body))

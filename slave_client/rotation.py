@@ -17,9 +17,10 @@ from group_protocol.messages_rotation import RotationCall
 from group_protocol.ports import Clock, Random
 from group_protocol.tickets import MembershipState, RegistryResult
 from slave_client.buffer import Buffer
+from slave_client.control_channel import ask_on_control
 from slave_client.delivery import Signals, deliver_by_data
 from slave_client.errors import DeviceRevokedError, MasterRefusalError
-from slave_client.joining import Joining, OpenSession, ask_on_control
+from slave_client.joining import Joining, OpenSession
 from slave_client.keystore import KeyStore
 from slave_client.outbox import Outbox, Sender
 from slave_client.transport import Transport
