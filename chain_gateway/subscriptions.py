@@ -1,6 +1,7 @@
 """Events handed out to those who listen."""
 
 import asyncio
+import weakref
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 
@@ -42,7 +43,8 @@ class EventFeed:
     """Everyone who listens."""
 
     def __init__(self) -> None:
-        self._subscriptions: set[Subscription] = set()
+        # Weakly: one that nobody reads any more must not gather events for ever.
+        self._subscriptions: weakref.WeakSet[Subscription] = weakref.WeakSet()
         self._end: _End | None = None
 
     def subscribe(self) -> Subscription:

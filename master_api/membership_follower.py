@@ -18,23 +18,17 @@ from group_protocol.membership import (
     MasterRotated,
     Membership,
     ObjectState,
-    ObjectView,
     Revoked,
     Rotated,
 )
 from group_protocol.tickets import MembershipState
-from master_api.audit import AuditKind, Detail
 from master_api.context import MasterContext
 from master_api.dispute_watch import DisputeWatch
-from master_api.rotation_proofs import change_keys
+from master_api.membership_entries import MembershipEntries
 from master_api.store.devices import (
     DeviceRow,
     fetch_device,
     fetch_devices,
-    fetch_keys_of,
-    set_association,
-    set_state,
-    undo_association,
 )
 
 RETRY_S = 1.0
@@ -53,6 +47,7 @@ class MembershipFollower:
 
     def __init__(self, context: MasterContext) -> None:
         self._context = context
+        self._entries = MembershipEntries(context.audit, context.group)
         self._waiters: dict[ObjectId, set[asyncio.Event]] = {}
         self._following = asyncio.Event()
 
@@ -135,11 +130,11 @@ class MembershipFollower:
             for device in fetch_devices(connection):
                 view = membership.objects.get(device.oid)
                 if view is not None and view.gid == group.gid:
-                    self._bring_up_device(connection, device, view, epoch)
+                    self._entries.bring_up(connection, device, view, epoch)
                     if view.state is ObjectState.SLAVE and device.state is MembershipState.REVOKED:
                         unrevoked.append(device.oid)
                 elif view is None:
-                    self._note_undone(connection, device.oid)
+                    self._entries.enter_undone(connection, device.oid)
             return unrevoked
 
         for oid in await self._context.store.write(bring_up):
@@ -181,12 +176,12 @@ class MembershipFollower:
         # Sessions first: nothing of a revoked device is taken while the store is busy.
         match event:
             case Associated():
-                await self._context.store.write(lambda connection: self._note_association(connection, event))
+                await self._context.store.write(lambda connection: self._entries.enter_association(connection, event))
                 await self._context.waiting.drop_association(event.oid)
                 await self._revoke_again(event.oid)
             case AssociationUndone():
                 self._send_back(event.oid)
-                await self._context.store.write(lambda connection: self._note_undone(connection, event.oid))
+                await self._context.store.write(lambda connection: self._entries.enter_undone(connection, event.oid))
             case Revoked():
                 self.cut_off(event.oid)
                 await self._context.waiting.settle_revocation(event.oid, event.at.block_number)
@@ -194,7 +189,9 @@ class MembershipFollower:
             case Rotated():
                 self._let_go_of_old_key(event.oid)
                 await self._context.store.write(
-                    lambda connection: self._note_rotation(connection, event.oid, event.new_address, event.epoch)
+                    lambda connection: self._entries.enter_rotation(
+                        connection, event.oid, event.new_address, event.epoch
+                    )
                 )
                 await self.judge(event.oid, event.at)
             case MasterRotated():
@@ -253,44 +250,6 @@ class MembershipFollower:
         for live in self._context.live:
             if live.stream is not None:
                 live.stream.announce()
-
-    def _bring_up_device(self, connection: Connection, device: DeviceRow, view: ObjectView, epoch: int) -> None:
-        """What events would have told, had they been heard; without their transactions."""
-        if view.account != device.address:
-            self._note_rotation(connection, device.oid, view.account, epoch)
-        # Revoked here is for good; revoked there is, until the operator has ordered it, the register's word.
-        if view.state is ObjectState.SLAVE and device.state not in (MembershipState.ACTIVE, MembershipState.REVOKED):
-            set_state(connection, device.oid, MembershipState.ACTIVE)
-            self._context.audit.append(connection, AuditKind.DEVICE_ASSOCIATED, {"oid": device.oid.hex()})
-
-    def _note_association(self, connection: Connection, event: Associated) -> None:
-        device = fetch_device(connection, event.oid)
-        if device is None or device.association_transaction is not None or device.state is MembershipState.REVOKED:
-            return
-        set_association(connection, event.oid, event.at.transaction_hash, event.at.block_number)
-        detail: Detail = {
-            "oid": event.oid.hex(),
-            "transaction": event.at.transaction_hash.hex(),
-            "block": event.at.block_number,
-        }
-        self._context.audit.append(connection, AuditKind.DEVICE_ASSOCIATED, detail)
-
-    def _note_undone(self, connection: Connection, oid: ObjectId) -> None:
-        device = fetch_device(connection, oid)
-        if device is not None and device.state is MembershipState.ACTIVE:
-            undo_association(connection, oid)
-            self._context.audit.append(connection, AuditKind.ASSOCIATION_UNDONE, {"oid": oid.hex()})
-
-    def _note_rotation(self, connection: Connection, oid: ObjectId, address: Address, epoch: int) -> None:
-        device = fetch_device(connection, oid)
-        if device is None or any(key.address == address for key in fetch_keys_of(connection, oid)):
-            return  # an event may come again; no address is ever used twice
-        if not change_keys(connection, self._context.group.require(), device, address, epoch):
-            fields = {"oid": oid.hex(), "new_address": address.hex(), "epoch": epoch}
-            _log.error("the registry tells of a change of key that the device never signed", extra={"fields": fields})
-            return
-        detail: Detail = {"oid": oid.hex(), "new_address": address.hex(), "epoch": epoch}
-        self._context.audit.append(connection, AuditKind.DEVICE_ROTATED, detail)
 
     def _tell_waiters(self, *oids: ObjectId) -> None:
         for told in itertools.chain.from_iterable(self._waiters.get(oid, ()) for oid in oids):

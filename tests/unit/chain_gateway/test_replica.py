@@ -1,7 +1,9 @@
 """The event replica follows the chain, through reorganisations, restarts and failing nodes."""
 
 import asyncio
+import gc
 import sqlite3
+import weakref
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -416,6 +418,16 @@ async def test_closed_replica_ends_its_subscriptions_after_what_was_queued(model
     assert [type(event) async for event in events] == [Associated]
     assert [event async for event in events] == []
     assert [event async for event in replica.subscribe()] == []
+
+
+async def test_subscription_that_nobody_reads_any_more_gathers_nothing(model: ModelNode, tmp_path: Path) -> None:
+    async with following(model, tmp_path) as replica:
+        dropped = weakref.ref(replica.subscribe())
+        kept = replica.subscribe()
+        gc.collect()
+        assert dropped() is None
+        await replica.wait_for_block(model.mine(associated(1)).number)
+        assert isinstance(await anext(kept), Associated)
 
 
 async def test_only_the_newest_blocks_without_events_are_kept(model: ModelNode, tmp_path: Path) -> None:
