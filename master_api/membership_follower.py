@@ -25,11 +25,7 @@ from group_protocol.tickets import MembershipState
 from master_api.context import MasterContext
 from master_api.dispute_watch import DisputeWatch
 from master_api.membership_entries import MembershipEntries
-from master_api.store.devices import (
-    DeviceRow,
-    fetch_device,
-    fetch_devices,
-)
+from master_api.store.devices import DeviceRow, fetch_device, fetch_devices
 
 RETRY_S = 1.0
 """Between attempts while the registry or the store fails."""

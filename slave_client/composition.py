@@ -3,12 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from group_protocol.error_codes import ErrorCode
-from group_protocol.errors import BusyError, ConfigurationError, RegistryUnavailable
-from group_protocol.pairing import PairingString, parse_pairing_string
+from group_protocol.errors import BusyError, RegistryUnavailable
+from group_protocol.pairing import parse_pairing_string
 from group_protocol.ports import Clock, Random
 from slave_client.backoff import Backoff
 from slave_client.batching import BatchRules
@@ -16,36 +15,26 @@ from slave_client.buffer import Buffer
 from slave_client.config import SlaveConfig
 from slave_client.control_socket import Sent, Wish, ask_running_slave, control_socket
 from slave_client.daemon import Daemon, DaemonOptions
-from slave_client.device_state import DeviceState, JoinStep
-from slave_client.errors import (
-    DeviceRevokedError,
-    KeyStoreError,
-    MasterRefusalError,
-    MasterUnreachableError,
-    SensorError,
-)
+from slave_client.device_state import JoinStep
+from slave_client.errors import DeviceRevokedError, MasterRefusalError, MasterUnreachableError
 from slave_client.finding.finder import MasterFinder
 from slave_client.finding.places import join_authority
 from slave_client.finding.search import listen_for_masters
-from slave_client.handlers.catalogue import make_handler
-from slave_client.handlers.ports import Handler
 from slave_client.inbox import Inbox
-from slave_client.joining import Joining, Offer
 from slave_client.key_sealing import find_sealer
-from slave_client.keystore import DeviceKeys, KeyStore
+from slave_client.keystore import KeyStore
+from slave_client.loaded_device import LoadedDevice, load_device
 from slave_client.logs import configure_logs, log_step
 from slave_client.mailbox import Mailbox
-from slave_client.processor import preferred_aeads
+from slave_client.pairing import require_master, take_pairing
+from slave_client.plugins import make_handlers, make_sensors
 from slave_client.rotation import Rotation
 from slave_client.sending import refuse_oneself
-from slave_client.sensors.catalogue import make_sensor
 from slave_client.sensors.ports import Sensor
 from slave_client.service import SlaveService
 from slave_client.standings import STANDING_REMEDIES, DeviceStanding
 from slave_client.state_directory import StateDirectory
 from slave_client.status import STATUS_FILE, describe_device
-from slave_client.succession import find_successor
-from slave_client.transport import Transport
 from system_ports.clock import SystemClock
 from system_ports.randomness import SystemRandom
 from system_ports.service_notify import ServiceNotifier
@@ -60,19 +49,6 @@ class RunFiles:
 
     ready: Path | None = None
     status: Path | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Device:
-    """An existing device, loaded."""
-
-    store: KeyStore
-    keys: DeviceKeys
-    state: DeviceState
-
-    def joining(self, config: SlaveConfig, random: Random, report: Report) -> Joining:
-        offer = Offer(config.suites, preferred_aeads())
-        return Joining(self.store, self.keys, self.state, offer=offer, random=random, report=report)
 
 
 async def join(config: SlaveConfig, pairing_text: str, *, patience_s: float, report: Report) -> dict[str, object]:
@@ -90,7 +66,7 @@ async def join(config: SlaveConfig, pairing_text: str, *, patience_s: float, rep
     pairing = parse_pairing_string(pairing_text)
     clock, random = SystemClock(), SystemRandom()
     with StateDirectory(config.state_dir) as directory:
-        device = await asyncio.to_thread(_take_pairing, KeyStore(directory, find_sealer(random)), pairing, random)
+        device = await asyncio.to_thread(take_pairing, KeyStore(directory, find_sealer(random)), pairing, random)
         joining, finder = device.joining(config, random, report), _finder(config, random, report)
         place = join_authority(device.state.host, device.state.port)
         report(f"paired with master 0x{device.state.master.hex()} at {place}")
@@ -98,7 +74,7 @@ async def join(config: SlaveConfig, pairing_text: str, *, patience_s: float, rep
         gives_up_s = clock.monotonic_s() + patience_s
         while True:
             try:
-                await _require_master(joining.state, pairing)
+                await require_master(joining.state, pairing)
                 async with finder.session(joining) as (transport, opened):
                     await joining.associate(transport, opened, waits_for_chain=False)
                 return describe_device(joining.state)
@@ -133,12 +109,12 @@ async def run(
         report = log_step
 
     async def open_sensors(config: SlaveConfig) -> list[Sensor]:
-        _make_handlers(config, clock)  # so that a wrong one is named before anything begins
-        return await _make_sensors(config, clock, may_be_none=not ends_with_sensors)
+        make_handlers(config, clock)  # so that a wrong one is named before anything begins
+        return await make_sensors(config, clock, may_be_none=not ends_with_sensors)
 
     sensors = await open_sensors(config)
     with StateDirectory(config.state_dir) as directory:
-        device = await asyncio.to_thread(_load_device, KeyStore(directory, find_sealer(random)))
+        device = await asyncio.to_thread(load_device, KeyStore(directory, find_sealer(random)))
         if device.state.step is JoinStep.REVOKED:
             raise DeviceRevokedError("this device is evicted", remedy=STANDING_REMEDIES[DeviceStanding.EVICTED] or "")
 
@@ -149,9 +125,14 @@ async def run(
 
         async def make_daemon(config: SlaveConfig, sensors: list[Sensor]) -> Daemon:
             configure_logs(config.log_level)
-            device = await asyncio.to_thread(_load_device, KeyStore(directory, find_sealer(random)))
+            device = await asyncio.to_thread(load_device, KeyStore(directory, find_sealer(random)))
+            handlers = make_handlers(config, clock)
             buffer = await _open_buffer(config, directory, device, clock, random)
-            inbox = await _open_inbox(config, device, clock, random)
+            try:
+                inbox = await _open_inbox(config, device, clock, random)
+            except BaseException:
+                await buffer.close()
+                raise
             for damage in (buffer.damage, inbox.damage):
                 if damage:
                     report(damage)
@@ -159,7 +140,7 @@ async def run(
                 joining=device.joining(config, random, report),
                 reach=_finder(config, random, report).session,
                 buffer=buffer,
-                mailbox=Mailbox(inbox, _make_handlers(config, clock)),
+                mailbox=Mailbox(inbox, handlers),
                 sensors=sensors,
                 options=_daemon_options(config, files, ends_with_sensors=ends_with_sensors and bool(sensors)),
                 clock=clock,
@@ -216,7 +197,7 @@ async def send(config: SlaveConfig, wish: Wish) -> Sent:
             return sent
     clock, random = SystemClock(), SystemRandom()
     with StateDirectory(config.state_dir) as directory:
-        device = await asyncio.to_thread(_load_device, KeyStore(directory, find_sealer(random)))
+        device = await asyncio.to_thread(load_device, KeyStore(directory, find_sealer(random)))
         refuse_oneself(wish.to, device.state.enrolment.oid if device.state.enrolment else None)
         buffer = await _open_buffer(config, directory, device, clock, random)
         try:
@@ -231,7 +212,7 @@ async def rotate(config: SlaveConfig, *, report: Report) -> dict[str, object]:
     """Change the device's key. Answers the device as JSON fields. Raises VirtualGroupError of every kind."""
     clock, random = SystemClock(), SystemRandom()
     with StateDirectory(config.state_dir) as directory:
-        device = await asyncio.to_thread(_load_device, KeyStore(directory, find_sealer(random)))
+        device = await asyncio.to_thread(load_device, KeyStore(directory, find_sealer(random)))
         joining = device.joining(config, random, report)
         buffer = await _open_buffer(config, directory, device, clock, random)
         try:
@@ -243,72 +224,19 @@ async def rotate(config: SlaveConfig, *, report: Report) -> dict[str, object]:
         return describe_device(joining.state)
 
 
-async def _require_master(device: DeviceState, pairing: PairingString) -> None:
-    """The string is of our master, or of the one that came after it. Raises ConfigurationError: of another."""
-    if pairing.master == device.master:
-        return
-    async with Transport(pairing.host, pairing.port) as transport:
-        if pairing.master == await find_successor(transport, device):
-            return
-    raise ConfigurationError(
-        f"this device belongs to another master (0x{device.master.hex()})",
-        remedy="Use another --state-dir for another group.",
-        code=ErrorCode.PAIRED_ELSEWHERE,
-    )
-
-
-def _take_pairing(store: KeyStore, pairing: PairingString, random: Random) -> _Device:
-    """Put the pairing on the disk beside what is there: a finished join keeps its place and learns the new host.
-
-    A string of another master may be that of our master's next key: where it leads is kept once that has proved itself.
-    """
-    state = store.load_state()
-    if state is not None and state.step is JoinStep.REVOKED:
-        store.set_aside()
-        state = None
-    keys = store.load_keys()
-    if keys is None:
-        if state is not None:
-            raise KeyStoreError("the device's key is missing", remedy="Restore device.json, or pair anew.")
-        keys = store.make_keys(random)
-    if state is None:
-        state = DeviceState(JoinStep.PAIRED, pairing.master, pairing.host, pairing.port, pairing.code)
-    else:
-        # A master that knows the device passes over the code. One that was put back from a backup pairs it anew.
-        has_moved = (state.host, state.port) != (pairing.host, pairing.port)
-        last_place = None if has_moved else state.last_place
-        state = replace(state, host=pairing.host, port=pairing.port, code=pairing.code, last_place=last_place)
-    if state.master == pairing.master:
-        store.store_state(state)
-    return _Device(store, keys, state)
-
-
 def _finder(config: SlaveConfig, random: Random, report: Report) -> MasterFinder:
     search = listen_for_masters if config.mdns else None
     return MasterFinder(config.suites, random, report, search, heartbeat_s=config.heartbeat_s)
 
 
-def _load_device(store: KeyStore) -> _Device:
-    """The device as it lies on the disk; its keys are sealed from then on if there is a secret for it."""
-    store.seal_keys()
-    state, keys = store.load_state(), store.load_keys()
-    if state is None or keys is None:
-        raise ConfigurationError(
-            "this device has not been paired",
-            remedy="Run vgroup slave join with the string from vgroup device invite.",
-            code=ErrorCode.NOT_PAIRED,
-        )
-    return _Device(store, keys, state)
-
-
 async def _open_buffer(
-    config: SlaveConfig, directory: StateDirectory, device: _Device, clock: Clock, random: Random
+    config: SlaveConfig, directory: StateDirectory, device: LoadedDevice, clock: Clock, random: Random
 ) -> Buffer:
     secret = device.keys.storage_secret
     return await Buffer.open(directory, secret, limits=config.buffer_limits, clock=clock, random=random)
 
 
-async def _open_inbox(config: SlaveConfig, device: _Device, clock: Clock, random: Random) -> Inbox:
+async def _open_inbox(config: SlaveConfig, device: LoadedDevice, clock: Clock, random: Random) -> Inbox:
     return await Inbox.open(
         config.state_dir,
         device.keys.storage_secret,
@@ -317,38 +245,3 @@ async def _open_inbox(config: SlaveConfig, device: _Device, clock: Clock, random
         clock=clock,
         random=random,
     )
-
-
-def _make_handlers(config: SlaveConfig, clock: Clock) -> list[Handler]:
-    if config.handlers and config.via != "stream":
-        raise ConfigurationError(
-            "messages from other slaves come over the stream alone",
-            remedy="Use via = stream, or take the handlers out.",
-            code=ErrorCode.SETTING_WRONG,
-        )
-    return [make_handler(handler.kind, handler.options, clock) for handler in config.handlers]
-
-
-async def _make_sensors(config: SlaveConfig, clock: Clock, *, may_be_none: bool) -> list[Sensor]:
-    """The sensors; none is enough for a device that stays to receive messages, or that has handlers for them."""
-    if not config.sensors and not config.handlers and not may_be_none:
-        raise ConfigurationError(
-            "no sensor is configured",
-            remedy="Name one, for example --sensor psutil; see vgroup slave sensors.",
-            code=ErrorCode.SENSOR_NOT_NAMED,
-        )
-    sensors = [make_sensor(sensor.kind, sensor.options, clock) for sensor in config.sensors]
-    for sensor in sensors:
-        await _check(sensor)
-    return sensors
-
-
-async def _check(sensor: Sensor) -> None:
-    """A plug-in is foreign code: whatever it raises, the user learns which one it was. Raises SensorError."""
-    try:
-        await sensor.check()
-    except SensorError:
-        raise
-    except Exception as exc:
-        remedy = "Look whether its source is there; a plug-in's author would like to know."
-        raise SensorError(f"{sensor.label} failed: {exc!r}", remedy=remedy) from exc
