@@ -32,7 +32,7 @@ _FORKS_FROM_THE_START: Final = (
 
 
 def clique_genesis(
-    *, chain_id: int, period_s: int, signers: Sequence[Address], funded: Sequence[Address]
+    *, chain_id: int, period_s: int, signers: Sequence[Address], funded: Sequence[Address], begins_unix_s: int = 0
 ) -> dict[str, Any]:
     """A genesis block whose first signers and rich accounts are these.
 
@@ -41,8 +41,10 @@ def clique_genesis(
         period_s: Least seconds from block to block.
         signers: Who may seal: in no particular order, as Clique sorts them.
         funded: Accounts that begin with :data:`RELAYER_WEI`.
+        begins_unix_s: The genesis block's time; block 1 is sealed a period later at the soonest. 0: at once.
     """
     return {
+        **({"timestamp": hex(begins_unix_s)} if begins_unix_s else {}),
         "config": {
             "chainId": chain_id,
             **dict.fromkeys(_FORKS_FROM_THE_START, 0),

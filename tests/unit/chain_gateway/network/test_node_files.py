@@ -5,6 +5,7 @@ import os
 import stat
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from chain_gateway.network.cards import MemberCard, compose, make_member
 from chain_gateway.network.errors import GethMissing, NetworkFolderRefused
 from chain_gateway.network.geth import find_geth
 from chain_gateway.network.health import NodeHealth, find_problems
+from chain_gateway.network.lifecycle import BEGINS_AFTER_S
 from chain_gateway.network.node_files import make_node_keys, peers_file, start_script
 from chain_gateway.network.processes import find_process
 from chain_gateway.private_files import read_relayer
@@ -29,6 +31,18 @@ def network(tmp_path: Path) -> ChainNetwork:
 
 def test_created_network_is_read_back_as_it_was(network: ChainNetwork) -> None:
     assert NetworkLayout.read(network.layout.directory) == network.layout
+
+
+def genesis_time_unix_s(network: ChainNetwork) -> int:
+    return int(json.loads(network.layout.genesis.read_text()).get("timestamp", "0x0"), 16)
+
+
+def test_chain_of_several_signers_begins_when_they_can_be_up_and_that_of_one_at_once(tmp_path: Path) -> None:
+    before_unix_s = int(time.time())
+    several = ChainNetwork.create(tmp_path / "several", NewNetwork(signers=3), SeededRandom(1))
+    assert before_unix_s + BEGINS_AFTER_S <= genesis_time_unix_s(several) <= time.time() + BEGINS_AFTER_S
+    alone = ChainNetwork.create(tmp_path / "alone", NewNetwork(signers=1), SeededRandom(1))
+    assert genesis_time_unix_s(alone) == 0
 
 
 def test_genesis_names_every_signer_and_funds_every_relayer(network: ChainNetwork) -> None:
