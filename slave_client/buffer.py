@@ -21,10 +21,9 @@ from slave_client.buffer_file import BufferFile
 from slave_client.buffered_record import BufferedRecord, BufferLimits, DropPolicy
 from slave_client.errors import BufferFullError
 from slave_client.guarded_buffer import GuardedBuffer
+from slave_client.recent_records import RecentRecords
 from slave_client.state_directory import StateDirectory
 
-_RECENT_MAX_BYTES = 256 * 1024
-"""Committed records that stay in memory, so that a connected device never reads back what it just wrote."""
 _UNCOMMITTED_MAX_BYTES = 1024 * 1024
 """Records in memory while the disk refuses; beyond it the policy says which are lost."""
 
@@ -96,9 +95,7 @@ class Buffer:
         self._uncommitted: deque[BufferedRecord] = deque()
         self._uncommitted_bytes = 0
         self._dropped_in_memory = 0
-        self._recent: deque[BufferedRecord] = deque()
-        self._recent_bytes = 0
-        self._recent_floor = 0
+        self._recent = RecentRecords()
         self._committed_through = 0
         self._acknowledged_through = 0
         self._deleted_through = 0
@@ -195,10 +192,12 @@ class Buffer:
             for index, record in enumerate(records):
                 self._uncommitted.popleft()
                 self._uncommitted_bytes -= record.stored_bytes
-                self._remember(record, is_stored=index < len(records) - done.refused)
+                if record.seq <= self._acknowledged_through or index >= len(records) - done.refused:
+                    self._recent.leave_out(record.seq)
+                else:
+                    self._recent.add(record)
                 self._committed_through = record.seq
-            while self._recent and self._recent[0].seq <= done.dropped_through:
-                self._forget_oldest_recent()
+            self._recent.forget_through(done.dropped_through)
             self._was_committed.set()
 
     @property
@@ -216,32 +215,20 @@ class Buffer:
 
         Raises StoreError.
         """
-        if seq < self._recent_floor:
+        if seq < self._recent.floor:
             return await self._on_file(lambda file: file.read_after(seq, max_records, max_bytes))
-        chosen: list[BufferedRecord] = []
-        total_bytes = 0
-        for record in self._recent:
-            if record.seq <= seq:
-                continue
-            total_bytes += len(record.payload)
-            if len(chosen) == max_records or (chosen and total_bytes > max_bytes):
-                break
-            chosen.append(record)
-        return chosen
+        return self._recent.read_after(seq, max_records, max_bytes)
 
     def acknowledge(self, through: int) -> None:
         """The master holds everything up to this seq, with evidence: the next commit notes it."""
         through = min(through, self.highest_committed)
         self._acknowledged_through = max(self._acknowledged_through, through)
-        while self._recent and self._recent[0].seq <= self._acknowledged_through:
-            self._forget_oldest_recent()
+        self._recent.forget_through(self._acknowledged_through)
 
     async def set_aside(self, seq: int, reason: int) -> None:
         """Take a refused record out of the way. Raises StoreError."""
         await self._on_file(lambda file: file.set_aside(seq, reason))
-        kept = [record for record in self._recent if record.seq != seq]
-        self._recent = deque(kept)
-        self._recent_bytes = sum(record.stored_bytes for record in kept)
+        self._recent.remove(seq)
 
     async def begin_sending(self, last_seq: int) -> int:
         """A session begins, the master's last seq is known: bring numbers and acknowledgements in line with it.
@@ -277,10 +264,9 @@ class Buffer:
 
     async def _renumber_unsent(self, last_seq: int) -> int:
         renumbered = await self._run(lambda: self._guarded.renumber_unsent(last_seq + 1))
-        self._recent.clear()
-        self._recent_bytes = 0
         self._next_seq = self._guarded.file.next_seq
-        self._committed_through = self._recent_floor = self._next_seq - 1
+        self._committed_through = self._next_seq - 1
+        self._recent.begin_at(self._committed_through)
         waiting = list(self._uncommitted)
         self._uncommitted.clear()
         for record in waiting:
@@ -330,24 +316,11 @@ class Buffer:
         self._guarded = GuardedBuffer(self._directory, self._secret, self._limits, self._random)
         file = self._guarded.file
         self._next_seq = file.next_seq
-        self._committed_through = self._recent_floor = file.next_seq - 1
+        self._committed_through = file.next_seq - 1
+        self._recent.begin_at(self._committed_through)
         self._acknowledged_through = self._deleted_through = file.acknowledged_through
         self._held_at_open_s = file.held_s
         self._opened_at_s = self._clock.monotonic_s()
-
-    def _remember(self, record: BufferedRecord, *, is_stored: bool) -> None:
-        if record.seq <= self._acknowledged_through or not is_stored:
-            self._recent_floor = record.seq
-            return
-        self._recent.append(record)
-        self._recent_bytes += record.stored_bytes
-        while self._recent_bytes > _RECENT_MAX_BYTES:
-            self._forget_oldest_recent()
-
-    def _forget_oldest_recent(self) -> None:
-        record = self._recent.popleft()
-        self._recent_bytes -= record.stored_bytes
-        self._recent_floor = record.seq
 
     async def _on_file(self, work: Callable[[BufferFile], _Result]) -> _Result:
         return await self._run(lambda: self._guarded.do(work))
