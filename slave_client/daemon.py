@@ -224,6 +224,7 @@ class Daemon:
         ticket, place = opened.ticket, self._joining.state.enrolment
         renumbered = await self._buffer.begin_sending(ticket.last_seq)
         if renumbered:
+            self._sender.forget_numbers()
             self.board.report(f"{renumbered} records got new numbers: the master knows a later state of this device")
         self._batcher.payload_max_bytes = min(self._batcher.payload_max_bytes, ticket.terms.payload_max_bytes)
         sender = Sender(opened.key, opened.domain, ticket.gid, ticket.oid, ticket.master_oid)

@@ -42,7 +42,7 @@ class MessageSender:
         self._buffer = buffer
         self._stir = stir
         self._own_oid = own_oid
-        self._waiting: dict[int, asyncio.Future[None]] = {}
+        self._waiting: dict[int, asyncio.Future[bool]] = {}
 
     async def send(self, wish: Wish) -> Sent:
         """Put a message into the buffer, on the disk, and wait a while for the master's word.
@@ -58,11 +58,9 @@ class MessageSender:
             await self._buffer.commit()
             self._stir()
             async with asyncio.timeout(wish.wait_s):
-                await answer
+                return Sent(seq, is_acknowledged=await answer)
         except TimeoutError:
             return Sent(seq, is_acknowledged=False)
-        else:
-            return Sent(seq, is_acknowledged=True)
         finally:
             del self._waiting[seq]
 
@@ -75,7 +73,13 @@ class MessageSender:
                 message = f"the master refused record {seq}: {ack.reason.name}"
                 answer.set_exception(RefusedError(ack.reason, message, remedy=_REMEDIES.get(ack.reason, "")))
             elif seq <= ack.last_seq:
-                answer.set_result(None)
+                answer.set_result(True)
+
+    def forget_numbers(self) -> None:
+        """Records in the buffer have new numbers: no ACK tells any more what became of a message that waits."""
+        for answer in self._waiting.values():
+            if not answer.done():
+                answer.set_result(False)
 
 
 def refuse_oneself(to: ObjectId, own: ObjectId | None) -> None:
