@@ -16,9 +16,7 @@ from chain_gateway.replica import EventReplica
 from group_protocol.errors import ConfigurationError, RegistryUnavailable
 from group_protocol.ports import RegistryIdentity
 from tests.support.contract_logs import CONTRACT
-from tests.support.model_node import CHAIN_ID, ModelNode, RpcFault
-from tests.support.waiting import until
-from tests.unit.chain_gateway.test_replica import (
+from tests.support.followed_chain import (
     ABI,
     QUICK,
     associated,
@@ -27,6 +25,8 @@ from tests.unit.chain_gateway.test_replica import (
     revoked,
     slaves,
 )
+from tests.support.model_node import CHAIN_ID, ModelNode, RpcFault
+from tests.support.waiting import until
 
 
 @pytest.fixture(autouse=True)
