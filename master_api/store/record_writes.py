@@ -177,14 +177,6 @@ def _savepoint(connection: Connection) -> Iterator[None]:
 
 
 def _insert(connection: Connection, writes: Sequence[RecordsWrite]) -> None:
-    insert_records(
-        connection,
-        [
-            (StoredFrom(write.oid, write.sid, write.received_at_unix_s), write.records)
-            for write in writes
-            if write.records
-        ],
-    )
-    for write in writes:
-        if write.checkpoints:
-            insert_checkpoints(connection, write.oid, write.checkpoints, write.received_at_unix_s)
+    sources = [(StoredFrom(write.oid, write.sid, write.received_at_unix_s), write) for write in writes]
+    insert_records(connection, [(source, write.records) for source, write in sources if write.records])
+    insert_checkpoints(connection, [(source, write.checkpoints) for source, write in sources if write.checkpoints])

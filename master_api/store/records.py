@@ -100,11 +100,13 @@ def _insert_statement(rows: int, paramstyle: str) -> str:
     return f"INSERT INTO records ({names}) VALUES {', '.join([row] * rows)}"  # noqa: S608 - nothing of it is a value
 
 
-def insert_checkpoints(
-    connection: Connection, oid: ObjectId, checkpoints: Sequence[Checkpoint], now_unix_s: float
-) -> None:
-    """Keep checkpoints that the intake accepted."""
-    rows = [checkpoint._asdict() | {"oid": oid, "received_at_unix_s": now_unix_s} for checkpoint in checkpoints]
+def insert_checkpoints(connection: Connection, arrivals: Iterable[tuple[StoredFrom, Sequence[Checkpoint]]]) -> None:
+    """Keep checkpoints that the intake accepted, of one device or of many: one statement for all."""
+    rows = [
+        checkpoint._asdict() | {"oid": source.oid, "received_at_unix_s": source.received_at_unix_s}
+        for source, checkpoints in arrivals
+        for checkpoint in checkpoints
+    ]
     if rows:
         connection.execute(insert(schema.checkpoints), rows)
 
