@@ -140,7 +140,8 @@ class MasterConfig:
     peer_queue_full: FullQueue = FullQueue.REFUSE
     """REFUSE: a message that finds the queue full is refused. DROP_OLDEST: the oldest one is pushed out and counted."""
     commit_delay_s: float = 0.01
-    """Records wait this long for others with which they can share a commit, or a fifth of it if none come."""
+    """Records wait this long for others with which they can share a commit, counted from when they come; a fifth of it
+    if none come."""
     signature_processes_max: int = 16
     """Most processes that check records' signatures, and no more than one for each core but one. 0: none."""
     metrics: str = ""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import groupby
+from time import monotonic
 from typing import Protocol
 
 from sqlalchemy import Connection
@@ -48,6 +49,7 @@ class RecordsWrite:
 
     Attributes:
         chain: The writes of this device that count on each other; a failure breaks it before the next write runs.
+        queued_at_s: On the monotonic clock.
         on_settled: Called on the event loop once it is done, when all writes of the same commit are; raises nothing.
         is_done: Committed, or failed with ``error``.
     """
@@ -59,6 +61,7 @@ class RecordsWrite:
     checkpoints: Sequence[Checkpoint]
     received_at_unix_s: float
     companion: Companion | None = None
+    queued_at_s: float = field(default_factory=monotonic)
     on_settled: Callable[[], None] | None = None
     is_done: bool = False
     error: StoreError | None = None

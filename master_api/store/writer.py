@@ -11,6 +11,7 @@ import queue
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from time import monotonic
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
@@ -43,7 +44,8 @@ class StoreWriter:
 
         Args:
             engine: The database.
-            commit_delay_s: How long records that came alone wait for more of them.
+            commit_delay_s: How long records wait for more of them, counted from when the first was queued: one that has
+                waited behind another commit waits no longer.
         """
         self._engine = engine
         self._commit_delay_s = commit_delay_s
@@ -105,7 +107,8 @@ class StoreWriter:
         batch: list[_Waiting | RecordsWrite] = []
         item = self._queue.get()
         if isinstance(item, RecordsWrite) and self._commit_delay_s:
-            self._wait_for_more()
+            waited_s = max(0.0, monotonic() - item.queued_at_s)
+            self._wait_for_more(self._commit_delay_s - waited_s)
         self._hurry.clear()
         jobs = records = 0
         while item is not None:
@@ -121,15 +124,17 @@ class StoreWriter:
                 return batch, True
         return batch, False
 
-    def _wait_for_more(self) -> None:
-        """As long as more records come, up to the delay: devices that wait for their ACKs send nothing before those."""
-        for _ in range(_GLANCES):
+    def _wait_for_more(self, left_s: float) -> None:
+        """As long as more records come, so long: devices that wait for their ACKs send nothing before those."""
+        glance_s = self._commit_delay_s / _GLANCES
+        while left_s > 0:
             waiting = self._queue.qsize()
             if waiting >= JOBS_PER_COMMIT_MAX:
                 return
             # An event, not time.sleep, which raises where somebody moves the clock under it (libfaketime).
-            if self._hurry.wait(self._commit_delay_s / _GLANCES) or self._queue.qsize() == waiting:
+            if self._hurry.wait(min(glance_s, left_s)) or self._queue.qsize() == waiting:
                 return  # somebody waits for a job's answer, or nothing came
+            left_s -= glance_s
 
     def _commit(self, batch: list[_Waiting | RecordsWrite]) -> None:
         # From here on a waiter can no longer cancel its future under our hands.

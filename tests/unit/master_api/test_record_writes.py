@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from time import monotonic
 
 import pytest
 
@@ -131,6 +132,24 @@ async def test_record_that_nobody_joins_is_committed_after_a_part_of_the_delay(p
     store = Store(f"sqlite:///{tmp_path / 'master.sqlite3'}", commit_delay_s=0.05)
     try:
         write = make_write(oid, range(1, 2))
+        store.submit_records(write)
+        async with asyncio.timeout(20):
+            await write.wait()
+        assert stored_seqs(store, oid) == [1]
+    finally:
+        store.close()
+
+
+@pytest.mark.parametrize(("delay_s", "queued_s_ago"), [(600.0, 601.0), (0.05, -1e9)])
+async def test_record_that_waited_behind_another_commit_waits_no_longer_whatever_the_clock_says(
+    parts: Parts, tmp_path: Path, delay_s: float, queued_s_ago: float
+) -> None:
+    oid = await parts.enrol(5)
+    parts.store.close()
+    store = Store(f"sqlite:///{tmp_path / 'master.sqlite3'}", commit_delay_s=delay_s)
+    try:
+        write = make_write(oid, range(1, 2))
+        write.queued_at_s = monotonic() - queued_s_ago
         store.submit_records(write)
         async with asyncio.timeout(20):
             await write.wait()
