@@ -5,7 +5,7 @@ from email.utils import formatdate
 from typing import Final
 from urllib.parse import parse_qsl
 
-from group_protocol.errors import DecodingError
+from group_protocol.errors import BusyError, DecodingError
 from group_protocol.messages import BUSY_BODY, REFUSAL_BODY
 
 UNREAD_MAX_BYTES: Final = 65_536
@@ -128,7 +128,12 @@ class EdgeRequest:
         return dict(parse_qsl(self.target.partition("?")[2], keep_blank_values=True))
 
     async def read_body(self, max_bytes: int, timeout_s: float) -> bytes:
-        """The body, never more of it in memory than allowed and one read from the network. Raises DecodingError."""
+        """The body, never more of it in memory than allowed and one read from the network.
+
+        Raises:
+            BusyError: It did not come in time.
+            DecodingError: It is too large, of another kind, or broken off.
+        """
         headers = self.headers
         if "content-encoding" in headers or not _is_json(headers.get("content-type")):
             raise DecodingError("the body is no plain JSON")
@@ -152,7 +157,8 @@ class EdgeRequest:
                     self._resume()
                     await self._waiter
         except TimeoutError as exc:
-            raise DecodingError("the body did not come in time") from exc
+            # Load, not a refusal: over a bad link an honest body comes late, and its sender may try again.
+            raise BusyError("the body did not come in time") from exc
 
     def take(self, piece: bytes) -> None:
         """A piece of the body has come."""

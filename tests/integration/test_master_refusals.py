@@ -13,7 +13,7 @@ from sqlalchemy import select
 from group_protocol.encoding import b64encode
 from group_protocol.errors import Reason
 from group_protocol.frames import Close, Open, Resume, encode_frame
-from group_protocol.messages import REFUSAL_BODY, SealedRequest
+from group_protocol.messages import BUSY_BODY, REFUSAL_BODY, SealedRequest
 from master_api.store import schema
 from tests.support.running_master import Bench, Device, running_master
 
@@ -230,15 +230,16 @@ async def test_bytes_that_are_no_http_get_the_uniform_refusal(tmp_path: Path, ra
         assert b"aiohttp" not in head
 
 
-async def test_body_that_does_not_come_in_time_gets_the_uniform_refusal(tmp_path: Path) -> None:
+async def test_sender_of_a_body_that_does_not_come_in_time_is_told_to_come_again(tmp_path: Path) -> None:
     async with running_master(tmp_path, body_timeout_s=0.2) as bench:
         host, port = bench.url.removeprefix("http://").split(":")
         reader, writer = await asyncio.open_connection(host, int(port))
         writer.write(b"POST /keysSession HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{")
         await writer.drain()
         head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
-        assert b" 400 " in head.split(b"\r\n")[0]
-        assert await asyncio.wait_for(reader.readexactly(len(REFUSAL_BODY)), 5) == REFUSAL_BODY
+        assert b" 429 " in head.split(b"\r\n")[0]
+        assert b"\r\nRetry-After: 1\r\n" in head
+        assert await asyncio.wait_for(reader.read(), 5) == BUSY_BODY
         writer.close()
 
 

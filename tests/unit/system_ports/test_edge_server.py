@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from group_protocol.errors import DecodingError
+from group_protocol.errors import BusyError, DecodingError
 from group_protocol.messages import REFUSAL_BODY
 from system_ports.edge_connection import HEAD_MAX_BYTES, HEADERS_MAX
 from system_ports.edge_messages import UNREAD_MAX_BYTES, EdgeAnswer, EdgeRequest, busy, refusal
@@ -51,6 +51,8 @@ class Bench:
                 return refusal()
             body = await request.read_body(BODY_MAX_BYTES, self.body_timeout_s)
             await self.hold.wait()
+        except BusyError as exc:
+            return busy(exc.retry_after_s)
         except DecodingError:
             return refusal()
         return EdgeAnswer(body or b"{}")
@@ -241,10 +243,10 @@ async def test_broken_chunks_end_in_the_refusal() -> None:
     assert answer.endswith(REFUSAL_BODY)
 
 
-async def test_body_that_does_not_come_is_refused_when_its_time_is_up() -> None:
+async def test_sender_of_a_body_that_does_not_come_may_try_again_when_its_time_is_up() -> None:
     async with serving(Settings(lingering_s=0.05), body_timeout_s=0.05) as bench:
         answer = await bench.send(post(b"{}")[:-1])
-    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert answer.startswith(b"HTTP/1.1 429 ")
 
 
 @pytest.mark.parametrize(
