@@ -324,8 +324,7 @@ class BehaviourSuite(RepetitionSuite):
         await stage.registry.associate(stage.sign.associate("slave", gid, master="master"))
         await stage.registry.anchor(stage.sign.anchor(gid, signer="master"))
         await stage.registry.revoke(stage.sign.revoke(gid, oid_of("slave"), signer="master"))
-        seen = [await anext(events) for _ in range(3)]
-        assert [type(event) for event in seen] == [Associated, Anchored, Revoked]
+        seen = [await next_event(events, kind) for kind in (Associated, Anchored, Revoked)]
         assert all(
             (first.at.block_number, first.at.log_index) < (second.at.block_number, second.at.log_index)
             for first, second in pairwise(seen)
@@ -337,17 +336,13 @@ class BehaviourSuite(RepetitionSuite):
         await stage.registry.associate(stage.sign.associate("first", gid, master="master"))
         late = stage.registry.events()
         await stage.registry.associate(stage.sign.associate("second", gid, master="master"))
-        assert [receipt_event(await anext(early), Associated).oid for _ in range(2)] == [
-            oid_of("first"),
-            oid_of("second"),
-        ]
-        assert receipt_event(await anext(late), Associated).oid == oid_of("second")
+        assert [(await next_event(early, Associated)).oid for _ in range(2)] == [oid_of("first"), oid_of("second")]
+        assert (await next_event(late, Associated)).oid == oid_of("second")
 
     async def test_event_is_in_the_membership_when_it_arrives(self, stage: Stage, gid: GroupId) -> None:
         events = stage.registry.events()
         sending = asyncio.create_task(stage.registry.associate(stage.sign.associate("slave", gid, master="master")))
-        # A busy network of nodes may fork just then and tell of the group a second time.
-        event = await anext(event async for event in events if isinstance(event, Associated))
+        event = await next_event(events, Associated)
         assert stage.registry.membership().is_active_member(gid, event.oid)
         await sending
 
@@ -417,7 +412,7 @@ class PersistenceSuite:
             stage = await set_stage(registry)
             events = registry.events()
             await registry.associate(stage.sign.associate("late", gid, master="master"))
-            assert receipt_event(await anext(events), Associated).oid == oid_of("late")
+            assert (await next_event(events, Associated)).oid == oid_of("late")
             await expect_same_in_contract(stage, gid)
 
     async def test_replica_that_was_lost_is_read_from_the_chain_again(
@@ -459,6 +454,11 @@ async def expect_same_in_contract(stage: Stage, gid: GroupId) -> None:
     assert await stage.registry.fetch_group(gid) == membership.groups[gid]
     for view in membership.members(gid):
         assert await stage.registry.fetch_object(gid, view.oid) == ObjectView(view.oid, gid, view.account, view.state)
+
+
+async def next_event(events: AsyncIterator[ChainEvent], kind: type[EventT]) -> EventT:
+    """The next of this kind. A network of nodes may fork at any time, and what was told of before is told again."""
+    return await anext(event async for event in events if isinstance(event, kind))
 
 
 def receipt_event(event: ChainEvent, kind: type[EventT]) -> EventT:
