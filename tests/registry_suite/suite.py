@@ -457,8 +457,11 @@ async def expect_same_in_contract(stage: Stage, gid: GroupId) -> None:
 
 
 async def next_event(events: AsyncIterator[ChainEvent], kind: type[EventT]) -> EventT:
-    """The next of this kind. A network of nodes may fork at any time, and what was told of before is told again."""
-    return await anext(event async for event in events if isinstance(event, kind))
+    """The next event, which has to be of this kind.
+
+    A network of nodes may fork at any time, and tell of the group a second time, which was there before.
+    """
+    return receipt_event(await anext(event async for event in events if not isinstance(event, GroupCreated)), kind)
 
 
 def receipt_event(event: ChainEvent, kind: type[EventT]) -> EventT:
