@@ -8,10 +8,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, insert, make_url, select
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, SQLAlchemyError
 
 from group_protocol.error_codes import ErrorCode
-from group_protocol.errors import ConfigurationError, StoreError
+from group_protocol.errors import ConfigurationError, StoreError, VirtualGroupError
 from master_api.private_files import ensure_private_file, ensure_private_folder
 from master_api.store.schema import METADATA, SCHEMA_VERSION, schema_version
 
@@ -65,6 +65,23 @@ def translated_errors(action: str) -> Iterator[None]:
     except SQLAlchemyError as exc:
         cause = getattr(exc, "orig", None) or exc
         raise StoreError(f"cannot {action}: {type(cause).__name__}: {cause}") from exc
+
+
+@contextmanager
+def savepoint(connection: Connection) -> Iterator[None]:
+    """Take back what is done in it where that alone is refused; anything else ends the whole transaction.
+
+    SQLAlchemy's own compiles its statements anew each time, which was a third of what a commit of sixty records took of
+    Python's lock.
+    """
+    connection.exec_driver_sql("SAVEPOINT part")
+    try:
+        yield
+    except (IntegrityError, VirtualGroupError):
+        connection.exec_driver_sql("ROLLBACK TO SAVEPOINT part")
+        connection.exec_driver_sql("RELEASE SAVEPOINT part")
+        raise
+    connection.exec_driver_sql("RELEASE SAVEPOINT part")
 
 
 def _prepare_file(url: URL, *, may_create: bool) -> None:

@@ -5,8 +5,7 @@ than all the rest of its way through the master (``docs/benchmarks.md``).
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from time import monotonic
@@ -19,6 +18,7 @@ from group_protocol.errors import StoreError, VirtualGroupError
 from group_protocol.identifiers import ObjectId, SessionId
 from group_protocol.intake import AcceptedRecord
 from group_protocol.records import Checkpoint
+from master_api.store.engine import savepoint
 from master_api.store.records import StoredFrom, insert_checkpoints, insert_records
 
 
@@ -113,7 +113,7 @@ def store_together(connection: Connection, writes: Sequence[RecordsWrite]) -> No
         together = list(group)
         if not has_companion:
             try:
-                with _savepoint(connection):
+                with savepoint(connection):
                     _insert(connection, [write for write in together if not _counts_on_failure(write)])
                 continue
             except IntegrityError:
@@ -152,7 +152,7 @@ def _store_alone(connection: Connection, write: RecordsWrite) -> None:
     if _counts_on_failure(write):
         return
     try:
-        with _savepoint(connection):
+        with savepoint(connection):
             _insert(connection, [write])
             if write.companion is not None:
                 write.companion.put_in(connection, write.records, write.received_at_unix_s)
@@ -160,23 +160,6 @@ def _store_alone(connection: Connection, write: RecordsWrite) -> None:
         write.fail(StoreError(f"the store holds something that contradicts this: {exc.orig}"))
     except VirtualGroupError as exc:
         write.fail(exc if isinstance(exc, StoreError) else StoreError(str(exc)))
-
-
-@contextmanager
-def _savepoint(connection: Connection) -> Iterator[None]:
-    """Take back what is done in it where that alone is refused; anything else ends the whole transaction.
-
-    SQLAlchemy's own compiles its statements anew each time, which was a third of what a commit of sixty records took of
-    Python's lock.
-    """
-    connection.exec_driver_sql("SAVEPOINT records_together")
-    try:
-        yield
-    except (IntegrityError, VirtualGroupError):
-        connection.exec_driver_sql("ROLLBACK TO SAVEPOINT records_together")
-        connection.exec_driver_sql("RELEASE SAVEPOINT records_together")
-        raise
-    connection.exec_driver_sql("RELEASE SAVEPOINT records_together")
 
 
 def _insert(connection: Connection, writes: Sequence[RecordsWrite]) -> None:

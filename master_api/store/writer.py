@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import IntegrityError
 
 from group_protocol.errors import StoreError, VirtualGroupError
-from master_api.store.engine import translated_errors
+from master_api.store.engine import savepoint, translated_errors
 from master_api.store.record_writes import RecordsWrite, store_together, tell
 
 T = TypeVar("T")
@@ -174,7 +174,7 @@ def _run_batch(connection: Connection, batch: list[_Waiting | RecordsWrite], ans
 def _run_job(connection: Connection, job: Job[Any], future: Future[Any], answers: _Answers) -> None:
     """Run one job in a savepoint. What the job refuses, or a constraint does, concerns this job alone."""
     try:
-        with connection.begin_nested():
+        with savepoint(connection):
             answer = job(connection)
     except VirtualGroupError as exc:
         future.set_exception(exc)
