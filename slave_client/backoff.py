@@ -4,8 +4,7 @@ Exponential, with full jitter, so that a ward's devices do not come back togethe
 """
 
 from group_protocol.ports import Random
-
-_JITTER_BYTES = 8
+from slave_client.random_share import random_share
 
 
 class Backoff:
@@ -34,5 +33,4 @@ class Backoff:
         """Count a failure and say how long to wait, in seconds; ``at_least_s`` is what a busy master asked for."""
         bound_s = min(self._longest_s, self._first_s * 2.0 ** min(self._failures, 32))
         self._failures += 1
-        drawn = int.from_bytes(self._random.token_bytes(_JITTER_BYTES), "big") / 2.0 ** (8 * _JITTER_BYTES)
-        return max(at_least_s, bound_s * (0.25 + 0.75 * drawn))
+        return max(at_least_s, bound_s * (0.25 + 0.75 * random_share(self._random)))

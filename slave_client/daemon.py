@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +26,7 @@ from slave_client.errors import DeviceRevokedError, SensorError
 from slave_client.joining import Joining, OpenSession, Reach
 from slave_client.mailbox import Mailbox
 from slave_client.outbox import Outbox, Sender
+from slave_client.random_share import random_share
 from slave_client.sending import MessageSender
 from slave_client.sensors.ports import Sensor
 from slave_client.states import Event, State
@@ -67,7 +69,7 @@ class Daemon:
         sensors: What to measure.
         options: See there.
         clock: Time.
-        random: For the backoff's jitter.
+        random: For the backoff's jitter, and the checkpoints'.
         report: Called with one line at each change of state.
     """
 
@@ -91,6 +93,7 @@ class Daemon:
         self._sensors = sensors
         self._options = options
         self._clock = clock
+        self._draw_share = partial(random_share, random)
         self._backoff = Backoff(random, longest_s=options.backoff_longest_s)
         self._is_ready_noted = False
         self._acknowledged: int | None = None
@@ -229,7 +232,14 @@ class Daemon:
         self._batcher.payload_max_bytes = min(self._batcher.payload_max_bytes, ticket.terms.payload_max_bytes)
         sender = Sender(opened.key, opened.domain, ticket.gid, ticket.oid, ticket.master_oid)
         sending_epoch = place.sending_epoch if place else ticket.epoch
-        return Outbox(self._buffer, sender, ticket.terms, sending_epoch=sending_epoch, clock=self._clock)
+        return Outbox(
+            self._buffer,
+            sender,
+            ticket.terms,
+            sending_epoch=sending_epoch,
+            clock=self._clock,
+            draw_share=self._draw_share,
+        )
 
     async def _measure(self) -> None:
         """All sensors until the last has ended. One that fails is tried again later; the others do not notice."""

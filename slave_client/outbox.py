@@ -6,6 +6,7 @@ the master holds it *with evidence*.
 """
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Protocol
@@ -22,7 +23,6 @@ from group_protocol.records import (
     Checkpoint,
     CheckpointedRecord,
     Item,
-    RunningPeriod,
     payload_hash,
     sign_checkpoint,
     sign_record,
@@ -30,6 +30,7 @@ from group_protocol.records import (
 from group_protocol.tickets import EvidencePolicy, SessionTerms
 from group_protocol.typed_data import TypedDataDomain
 from slave_client.buffered_record import BufferedRecord
+from slave_client.open_period import OpenPeriod, whole_period
 
 TO_MASTER = ObjectId(bytes(16))
 """Stands in the buffer for the master's oid, which is not known before the first ticket."""
@@ -104,6 +105,7 @@ class Outbox:
         sending_epoch: Under which records were last sent, in this session or before.
         clock: For the age of a checkpoint period.
         frame_items_max: Most records in a frame.
+        draw_share: As :class:`~slave_client.open_period.OpenPeriod` asks for it.
     """
 
     def __init__(
@@ -115,16 +117,14 @@ class Outbox:
         sending_epoch: int,
         clock: Clock,
         frame_items_max: int = FRAME_ITEMS_MAX,
+        draw_share: Callable[[], float] = whole_period,
     ) -> None:
         self._buffer = buffer
         self._sender = sender
-        self._terms = terms
-        self._clock = clock
         self._frame_items_max = frame_items_max
         self._in_flight: deque[_InFlight] = deque()
         self._in_flight_bytes = 0
-        self._period = RunningPeriod()
-        self._period_since_s = 0.0
+        self._period = OpenPeriod(terms, clock, draw_share)
         self._signs_each = terms.evidence_policy is EvidencePolicy.SIGNED
         self._has_given_up = False
         self._sent_through = 0
@@ -154,12 +154,11 @@ class Outbox:
     def begin_epoch(self, epoch: int) -> None:
         """Send records under this epoch from now on. The caller has noted it on the disk."""
         self.sending_epoch = epoch
+        self._period.spread()
 
     def wait_s(self) -> float | None:
         """Seconds until a checkpoint falls due by age; None if there is none to make."""
-        if not self._period.records:
-            return None
-        return max(0.0, self._period_since_s + self._terms.checkpoint_s - self._clock.monotonic_s())
+        return self._period.wait_s()
 
     async def find_repetition(self, last_seq: int) -> bytes | None:
         """An ITEMS frame that the master holds already, to learn from its ACK where the evidence stands.
@@ -177,6 +176,7 @@ class Outbox:
         """Take the first ACK of the session: set out from what the master holds. Raises StoreError."""
         self._ack = ack
         await self._start_from(ack)
+        self._period.spread()
 
     async def take_ack(self, ack: Ack) -> Verdict:
         """Take a later ACK. Raises StoreError."""
@@ -229,7 +229,7 @@ class Outbox:
                 break
             self._add_record(items, record)
             self._sent_through = record.seq
-            if self._period.records >= self._terms.checkpoint_records:
+            if self._period.is_full:
                 self._close_period(items)
                 used_bytes += CHECKPOINT_BYTES
 
@@ -249,15 +249,12 @@ class Outbox:
         return self._sender.master_oid if record.receiver == TO_MASTER else record.receiver
 
     def _extend_period(self, record: BufferedRecord) -> None:
-        if not self._period.records:
-            self._period_since_s = self._clock.monotonic_s()
         self._period.add(self._receiver_of(record), record.seq, self.sending_epoch, payload_hash(record.payload))
 
     def _close_period(self, items: list[Item]) -> None:
-        period, sender = self._period.to_period(), self._sender
+        period, sender = self._period.close(), self._sender
         if period is not None:
             items.append(sign_checkpoint(sender.key, sender.domain, sender.gid, sender.oid, period))
-            self._period = RunningPeriod()
 
     def _note(self, items: list[Item]) -> bytes:
         frame = encode_frame(Items(tuple(items)))
@@ -307,7 +304,7 @@ class Outbox:
         self._in_flight.clear()
         self._in_flight_bytes = 0
         self._sent_through = ack.last_seq
-        self._period = RunningPeriod()
+        self._period.begin_anew()
         if not self._has_given_up and ack.evidence_seq < ack.last_seq:
             await self._restore_period(ack)
         self._buffer.acknowledge(ack.last_seq if self._has_given_up else ack.evidence_seq)
@@ -324,5 +321,5 @@ class Outbox:
                     self._extend_period(record)
             seq = uncovered[-1].seq
         if seq < ack.last_seq:
-            self._period = RunningPeriod()
+            self._period.begin_anew()
             self._give_up_on_checkpoints(ack)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from time import monotonic
 from typing import Final
 
@@ -18,6 +19,7 @@ from slave_client.device_state import DeviceState, JoinStep
 from slave_client.joining import Joining, Offer, OpenSession
 from slave_client.keystore import DeviceKeys, KeyStore
 from slave_client.outbox import Outbox, Sender
+from slave_client.random_share import random_share
 from slave_client.transport import Transport
 from system_ports.clock import SystemClock
 
@@ -101,4 +103,5 @@ class LoadDevice:
             sending_epoch=ticket.epoch,
             clock=SystemClock(),
             frame_items_max=self.frame_items_max,
+            draw_share=partial(random_share, RANDOM),
         )

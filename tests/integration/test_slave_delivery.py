@@ -16,6 +16,7 @@ from slave_client.inspection import read_device_status
 from slave_client.states import State
 from tests.support.cut_wire import CutWire
 from tests.support.running_master import Bench, running_master
+from tests.support.seeded import SeededRandom
 from tests.support.slave_bench import ListSensor, SlaveBench, paired_slave
 
 pytestmark = pytest.mark.network
@@ -157,6 +158,33 @@ async def test_buffer_that_was_lost_goes_on_above_the_masters_last_seq(tmp_path:
         await asyncio.wait_for((await slave.daemon(ListSensor([2.0] * 50))).run(asyncio.Event()), 30)
         assert await stored_values(bench, slave) == [1.0] * 50 + [2.0] * 50
         await assert_all_evidence_is_good(bench)
+
+
+class SmallestShare(SeededRandom):
+    """Draws 0 where a share is drawn."""
+
+    def token_bytes(self, length_bytes: int) -> bytes:
+        return bytes(length_bytes) if length_bytes == 8 else super().token_bytes(length_bytes)
+
+
+@pytest.mark.parametrize("via", ["stream", "data"])
+async def test_session_closes_its_first_period_at_a_random_share_and_not_at_the_full_length(
+    tmp_path: Path, via: str
+) -> None:
+    async with (
+        running_master(tmp_path, checkpoint_records=100_000, checkpoint_s=3_600) as bench,
+        paired_slave(tmp_path, bench) as slave,
+    ):
+        slave.random = SmallestShare(1)
+        daemon = await slave.daemon(ListSensor([1.0] * 10_000, pause_s=0.005), via=via)
+        stop = asyncio.Event()
+        running = asyncio.create_task(daemon.run(stop))
+        async with asyncio.timeout(30):
+            await until(lambda: daemon.board.last_ack is not None and daemon.board.last_ack.last_seq > 5)
+        assert daemon.board.last_ack is not None
+        assert 0 < daemon.board.last_ack.evidence_seq < daemon.board.last_ack.last_seq
+        stop.set()
+        await asyncio.wait_for(running, 30)
 
 
 async def until(condition: Callable[[], bool]) -> None:

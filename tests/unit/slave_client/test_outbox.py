@@ -170,6 +170,51 @@ async def test_checkpoint_falls_due_by_age(buffer: Buffer) -> None:
     assert outbox.wait_s() is None
 
 
+async def test_first_checkpoint_of_a_session_falls_due_at_the_drawn_share_and_the_next_at_the_full_age(
+    buffer: Buffer,
+) -> None:
+    clock = ManualClock()
+    master = MemoryMaster(make_terms(seconds=5))
+    outbox = Outbox(buffer, SENDER, master.terms, sending_epoch=1, clock=clock, draw_share=lambda: 0.5)
+    await outbox.begin(master.ack())
+    for waits_s, evidence in ((2.5, 2), (5.0, 4), (5.0, 6)):
+        await fill(buffer, 2)
+        await pump(outbox, master, closes_period=False)
+        assert outbox.wait_s() == waits_s
+        clock.advance(waits_s)
+        await pump(outbox, master, closes_period=False)
+        assert master.state.evidence_seq == evidence
+
+
+async def test_first_checkpoint_of_a_session_comes_after_the_drawn_share_of_the_records_that_still_fit(
+    buffer: Buffer,
+) -> None:
+    master = MemoryMaster(make_terms(records=10))
+    await fill(buffer, 4)
+    await pump(await begun(buffer, master), master, closes_period=False)
+    outbox = Outbox(buffer, SENDER, master.terms, sending_epoch=1, clock=ManualClock(), draw_share=lambda: 0.5)
+    await outbox.begin(master.ack())
+    await fill(buffer, 23)
+    await pump(outbox, master, closes_period=False)
+    assert [(point.first_seq, point.last_seq) for point in master.checkpoints] == [(1, 7), (8, 17), (18, 27)]
+
+
+async def test_first_checkpoint_of_a_new_epoch_falls_due_at_a_share_too(buffer: Buffer) -> None:
+    clock = ManualClock()
+    master = MemoryMaster(make_terms(records=100, seconds=5))
+    shares = iter([1.0, 0.2])
+    outbox = Outbox(buffer, SENDER, master.terms, sending_epoch=1, clock=clock, draw_share=lambda: next(shares))
+    await outbox.begin(master.ack())
+    await fill(buffer, 2)
+    await pump(outbox, master, closes_period=False)
+    master.epoch = 2
+    await outbox.take_ack(master.ack())
+    await fill(buffer, 2)
+    await pump(outbox, master, closes_period=False)
+    assert [point.epoch for point in master.checkpoints] == [1]
+    assert outbox.wait_s() == 1.0
+
+
 async def test_checkpoint_under_way_keeps_the_outbox_from_being_drained(buffer: Buffer) -> None:
     master = MemoryMaster(make_terms())
     await fill(buffer, 3)
