@@ -14,7 +14,7 @@ from group_protocol.errors import (
     StoreError,
     VirtualGroupError,
 )
-from group_protocol.limits import DATA_BODY_MAX_BYTES, HANDSHAKE_BODY_MAX_BYTES, STREAM_MESSAGE_MAX_BYTES
+from group_protocol.limits import DATA_BODY_MAX_BYTES, HANDSHAKE_BODY_MAX_BYTES
 from group_protocol.messages import KeysSessionRequest, SealedRequest
 from group_protocol.succession import SuccessionRequest
 from master_api.context import MasterContext
@@ -25,13 +25,12 @@ from master_api.health import HealthCheck
 from master_api.openapi import openapi_document
 from master_api.record_intake import RecordIntake
 from master_api.stream import serve_stream
+from master_api.stream_socket import Pulse, accept_stream
 from master_api.successions import answer_succession
 from system_ports.edge_messages import COMMON_HEADERS, EdgeAnswer, EdgeRequest, busy, refusal
 
 OUT_OF_ORDER_RETRY_S = 5
 """When the store or the chain fails, a device may come again after this."""
-WEBSOCKET_CLOSE_S = 2.0
-"""Time for the peer's half of a WebSocket's closing handshake."""
 
 _log = logging.getLogger("vgroup.master.edge")
 
@@ -57,6 +56,7 @@ class Handlers:
         self._records = records
         self._intake = intake
         self._health = health
+        self._pulse = Pulse(context.config.stream_heartbeat_s)
         self._openapi = json.dumps(openapi_document()).encode()
         self._posts: dict[str, tuple[PostHandler, int]] = {
             "/succession": (self._succession, HANDSHAKE_BODY_MAX_BYTES),
@@ -122,27 +122,24 @@ class Handlers:
 
     async def stream(self, request: web.BaseRequest) -> web.StreamResponse | None:
         """Serve a stream to its end; None where no WebSocket was asked for."""
-        socket = web.WebSocketResponse(
-            heartbeat=self._context.config.stream_heartbeat_s,
-            timeout=WEBSOCKET_CLOSE_S,
-            max_msg_size=STREAM_MESSAGE_MAX_BYTES,
-            compress=False,
-            autoping=True,
-        )
+        socket = web.WebSocketResponse(compress=False)
         if not socket.can_prepare(request).ok:
             self._note(request, DecodingError("no WebSocket handshake"))
             return None
         socket.headers.update(COMMON_HEADERS)
-        await socket.prepare(request)
-        transport = request.transport
-        if transport is None:
+        stream_socket = await accept_stream(request, socket)
+        if stream_socket is None:
             return socket  # gone already
+        self._pulse.add(stream_socket)
         try:
-            await serve_stream(self._context, self._intake, socket, transport)
+            await serve_stream(self._context, self._intake, stream_socket)
         except VirtualGroupError as exc:
             self._note(request, exc)
         except Exception:  # noqa: BLE001 - the connection is a WebSocket now; no HTTP answer may follow on it
             _log.exception("a stream failed for a reason of our own")
+        finally:
+            self._pulse.discard(stream_socket)
+            stream_socket.let_go()
         return socket
 
     async def _healthz(self) -> EdgeAnswer:

@@ -1,9 +1,10 @@
 """``GET /stream``: a device's records over one WebSocket (``docs/protocol.md`` §5.3, §6).
 
-Two tasks a stream, none a record. The reader opens units, judges frames and queues them for the store. A commit
-calls each stream that it concerns, which sends a cumulative ACK there and then; the sender has what is left: ACKs to a
-peer that takes nothing, messages from other slaves. The reader stops reading while more than the credit waits, so a
-device can occupy no more memory than that.
+What the transport has received is opened, judged and queued for the store there and then, and a commit calls each
+stream that it concerns, which sends a cumulative ACK there and then: no task's turn for a record, on either way. Two
+tasks a stream have what is left. The reader waits where something has to be waited for: the store or the signature
+checks, a device's pace, room. The sender has ACKs to a peer that takes nothing, and messages from other slaves. Nothing
+is read while more than the credit waits, so a device can occupy no more memory than that.
 """
 
 import asyncio
@@ -11,11 +12,9 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
-from aiohttp import WSMsgType, web
-
 from group_protocol.channels import parse_stream_opening
-from group_protocol.errors import DecodingError, Reason, RemoteProtocolError, UnexpectedMessageError
-from group_protocol.frames import Ack, Close, Items, Open, Resume, decode_slave_frame
+from group_protocol.errors import Reason, RemoteProtocolError, UnexpectedMessageError
+from group_protocol.frames import Ack, Close, Items, Open, Resume, SlaveFrame, decode_slave_frame
 from group_protocol.intake import StreamGate
 from group_protocol.peer_messages import Receipt
 from group_protocol.records import Item
@@ -23,7 +22,7 @@ from master_api.context import MasterContext
 from master_api.record_intake import PendingCommit, RecordIntake
 from master_api.sessions import LiveSession
 from master_api.store.record_writes import WriteChain
-from master_api.stream_messages import StreamMessages
+from master_api.stream_socket import StreamSocket
 from master_api.stream_writer import StreamWriter
 
 POLICY_VIOLATION = 1008
@@ -36,17 +35,24 @@ INTERNAL_ERROR = 1011
 class Stream:
     """One open stream of one session."""
 
-    def __init__(self, context: MasterContext, intake: RecordIntake, writer: StreamWriter, live: LiveSession) -> None:
+    def __init__(self, context: MasterContext, intake: RecordIntake, socket: StreamSocket, live: LiveSession) -> None:
         self._context = context
         self._intake = intake
-        self._writer = writer
+        self._socket = socket
+        self._writer = StreamWriter(context, socket, live.session.stream_out)
         self._live = live
+        self._credit_bytes = context.config.stream_credit_bytes
         self._gate = StreamGate()
         self._failed_chain: WriteChain | None = None
+        # What was received and opened: items with the length of their frames in bytes, a frame of another kind, or why
+        # the next one is none.
+        self._opened: deque[tuple[list[Item], int] | SlaveFrame | RemoteProtocolError] = deque()
+        self._reader_has_work = asyncio.Event()
+        self._is_left_to_reader = False  # or to nobody, once it has ended
         self._judged: deque[tuple[PendingCommit, int]] = deque()  # each with the length of its frames, in bytes
         self._has_work = asyncio.Event()
         self._is_announcing = False
-        self._is_read_to_end = self._is_over = False
+        self._has_heard_close = self._is_read_to_end = self._is_over = False
         self._broken: Exception | None = None
         self._waiting_bytes = 0
         self._has_room = asyncio.Event()
@@ -55,6 +61,7 @@ class Stream:
 
     def end(self, reason: Reason) -> None:
         """Send CLOSE and close the socket; nothing more is read."""
+        self._is_left_to_reader = True
         if not self._ended.done():
             self._ended.set_result(reason)
 
@@ -70,6 +77,8 @@ class Stream:
             RemoteProtocolError: The peer sent what the protocol does not allow; the socket is closed.
         """
         self.announce()
+        self._socket.on_received = self._note_received
+        self._reader_has_work.set()  # something may have come behind OPEN
         reader = asyncio.create_task(self._read_frames())
         sender = asyncio.create_task(self._send_the_rest())
         try:
@@ -86,7 +95,7 @@ class Stream:
             else:
                 await self._fail(reader if reader.done() else sender)
         finally:
-            self._is_over = True
+            self._is_over = self._is_left_to_reader = True
             self._box.close()
             await _stop(reader, sender)
 
@@ -98,49 +107,115 @@ class Stream:
             await self._writer.close(Reason.INTERNAL, INTERNAL_ERROR)
         failed.result()
 
-    async def _read_frames(self) -> None:
-        """Until the peer closes. Raises RemoteProtocolError."""
-        messages = StreamMessages(self._writer.socket)
-        credit_bytes = self._context.config.stream_credit_bytes
-        while received := await messages.receive(credit_bytes - self._waiting_bytes):
-            if not await self._take_messages(received):
+    def _note_received(self) -> None:
+        """From the transport: go on here and now, unless that is left to the reader."""
+        if self._is_left_to_reader:
+            return
+        try:
+            if self._advance():
                 return
+        except Exception as exc:  # noqa: BLE001 - whatever it is, it is this stream's alone; the reader raises it
+            self._broken = exc
+        self._reader_has_work.set()
 
-    async def _take_messages(self, messages: Sequence[bytes]) -> bool:
-        """Open messages in their order and judge their items together; a refusal stops at the same item as one by one.
+    async def _read_frames(self) -> None:
+        """What cannot be done at once. Ends when the peer closes. Raises RemoteProtocolError."""
+        while True:
+            await self._reader_has_work.wait()
+            self._reader_has_work.clear()
+            self._is_left_to_reader = True
+            if self._broken is not None:
+                raise self._broken
+            while not self._advance():
+                if self._has_heard_close or (self._socket.is_read_to_end and not self._opened):
+                    return
+                await self._do_next()
+            self._is_left_to_reader = False
 
-        Answers whether the stream goes on.
+    async def _do_next(self) -> None:
+        """What :meth:`_advance` stopped at."""
+        if self._waiting_bytes > self._credit_bytes:
+            self._has_room.clear()
+            await self._has_room.wait()
+        elif not self._opened:
+            await asyncio.sleep(0)  # a turn's worth is taken: the others want theirs
+        elif isinstance(step := self._opened.popleft(), tuple):
+            await self._take(*step)
+        elif isinstance(step, RemoteProtocolError):
+            raise step
+
+    def _advance(self) -> bool:
+        """Judge a turn's worth of what has come, as far as nothing has to be waited for.
+
+        Answers whether that was all; if not, it is the reader's turn.
         """
+        opened = self._opened
+        if not opened and self._waiting_bytes <= self._credit_bytes:
+            self._open(self._socket.take(self._credit_bytes - self._waiting_bytes))
+        while opened:
+            step = opened[0]
+            if isinstance(step, tuple):
+                if self._waiting_bytes > self._credit_bytes or not self._take_at_once(*step):
+                    return False
+            elif not self._obey(step):
+                return False
+            opened.popleft()
+        return not self._socket.has_more and self._waiting_bytes <= self._credit_bytes
+
+    def _open(self, messages: Sequence[bytes]) -> None:
+        """Open messages in their order; items of frames that follow each other are judged together."""
+        session, opened = self._live.session, self._opened
         items: list[Item] = []
         length_bytes = 0
         for message in messages:
             try:
-                plaintext = self._live.session.stream_in.open(message)
+                plaintext = session.stream_in.open(message)
                 frame = decode_slave_frame(plaintext)
-            except RemoteProtocolError:
-                await self._take(items, length_bytes)  # what came before it was good
-                raise
+            except RemoteProtocolError as exc:
+                opened.append((items, length_bytes))  # what came before it was good
+                opened.append(exc)
+                return
             if type(frame) is Items:
                 items += frame.items
                 length_bytes += len(plaintext)
                 continue
-            await self._take(items, length_bytes)
+            opened.append((items, length_bytes))
+            opened.append(frame)
             items, length_bytes = [], 0
-            match frame:
-                case Resume():
-                    self._gate = self._gate.resume(frame)
-                case Receipt() as frame:
-                    self._box.note_receipt(frame)
-                case Close():
-                    return False
-                case _:
-                    raise UnexpectedMessageError("a stream is opened once")
-        await self._take(items, length_bytes)
+        opened.append((items, length_bytes))
+
+    def _obey(self, frame: SlaveFrame | RemoteProtocolError) -> bool:
+        """Do what a frame without items says. Answers whether the stream goes on behind it."""
+        match frame:
+            case Resume():
+                self._gate = self._gate.resume(frame)
+            case Receipt():
+                self._box.note_receipt(frame)
+            case Close():
+                self._has_heard_close = True
+                return False
+            case RemoteProtocolError():
+                return False
+            case _:
+                raise UnexpectedMessageError("a stream is opened once")
+        return True
+
+    def _take_at_once(self, items: Sequence[Item], length_bytes: int) -> bool:
+        """Judge items; False, and nothing has happened, where something has to be waited for first."""
+        if not items or not self._gate.is_open:
+            return True
+        pace, now_s = self._intake.pace, self._context.clock.monotonic_s()
+        if pace.wait_s(self._live.oid, now_s):
+            return False
+        pending = self._intake.begin_at_once(self._live, items)
+        if pending is None:
+            return False
+        pace.note(self._live.oid, len(items), now_s)
+        self._note_judged(pending, length_bytes)
         return True
 
     async def _take(self, items: Sequence[Item], length_bytes: int) -> None:
-        if not items or not self._gate.is_open:
-            return
+        """The same, and waits."""
         pace, clock = self._intake.pace, self._context.clock
         if wait_s := pace.wait_s(self._live.oid, clock.monotonic_s()):
             await asyncio.sleep(wait_s)  # what it sends meanwhile fills its credit, then its own buffer
@@ -148,6 +223,9 @@ class Stream:
         pending = self._intake.begin_at_once(self._live, items)
         if pending is None:
             pending = await self._intake.begin(self._live, items)
+        self._note_judged(pending, length_bytes)
+
+    def _note_judged(self, pending: PendingCommit, length_bytes: int) -> None:
         if pending.intake.refusal is not None:
             self._gate = self._gate.after(pending.intake)
         self._waiting_bytes += length_bytes
@@ -156,9 +234,6 @@ class Stream:
             self._has_work.set()
         else:
             pending.written.on_settled = self._note_settled
-        while self._waiting_bytes > self._context.config.stream_credit_bytes:
-            self._has_room.clear()
-            await self._has_room.wait()
 
     def _note_settled(self) -> None:
         """A write of this stream is done: acknowledge here and now. A turn of a task would take twice as long."""
@@ -231,20 +306,14 @@ async def _stop(*tasks: asyncio.Task[None]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def open_stream(context: MasterContext, socket: web.WebSocketResponse) -> LiveSession:
+async def open_stream(context: MasterContext, socket: StreamSocket) -> LiveSession:
     """Read the first message: which session's stream this is, proven by its sealed OPEN.
 
     Raises:
         RemoteProtocolError: It is no opening, or the session has no stream to give. Nothing is claimed.
     """
-    try:
-        async with asyncio.timeout(context.config.stream_open_timeout_s):
-            message = await socket.receive()
-    except TimeoutError as exc:
-        raise UnexpectedMessageError("the stream was not opened in time") from exc
-    if message.type is not WSMsgType.BINARY:
-        raise DecodingError("a stream begins with a binary message")
-    sid, unit = parse_stream_opening(message.data)
+    opening = await _first_message(socket, context.config.stream_open_timeout_s)
+    sid, unit = parse_stream_opening(opening)
     live = context.live.require(sid, context.clock.monotonic_s())
     if live.has_streamed or live.is_rotated:
         raise UnexpectedMessageError("the session has no stream to give")
@@ -255,10 +324,23 @@ async def open_stream(context: MasterContext, socket: web.WebSocketResponse) -> 
     return live
 
 
-async def serve_stream(
-    context: MasterContext, intake: RecordIntake, socket: web.WebSocketResponse, transport: asyncio.Transport
-) -> None:
-    """Serve a prepared socket, over this transport, to its end.
+async def _first_message(socket: StreamSocket, timeout_s: float) -> bytes:
+    has_come = asyncio.Event()
+    socket.on_received = has_come.set
+    try:
+        async with asyncio.timeout(timeout_s):
+            while not (messages := socket.take(0)):
+                if socket.is_read_to_end:
+                    raise UnexpectedMessageError("the stream was closed unopened")
+                has_come.clear()
+                await has_come.wait()
+    except TimeoutError as exc:
+        raise UnexpectedMessageError("the stream was not opened in time") from exc
+    return messages[0]
+
+
+async def serve_stream(context: MasterContext, intake: RecordIntake, socket: StreamSocket) -> None:
+    """Serve a stream to its end.
 
     Raises:
         RemoteProtocolError: The peer broke the protocol; the socket is closed with 1008.
@@ -266,9 +348,9 @@ async def serve_stream(
     try:
         live = await open_stream(context, socket)
     except RemoteProtocolError:
-        await socket.close(code=POLICY_VIOLATION)
+        await socket.close(POLICY_VIOLATION)
         raise
-    stream = Stream(context, intake, StreamWriter(context, socket, transport, live.session.stream_out), live)
+    stream = Stream(context, intake, socket, live)
     live.stream = stream
     try:
         await stream.run()
