@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, func, select
 
 from group_protocol.device_state import DeviceState, StoredRecord
 from group_protocol.identifiers import ObjectId, SessionId, Signature
@@ -15,7 +15,18 @@ from master_api.store import schema
 
 _LOOKED_UP_AT_A_TIME = 500
 _ROWS_AT_A_TIME = 1_000
-_COLUMNS = 9
+_RECORD_COLUMNS = (
+    "oid",
+    "seq",
+    "receiver",
+    "epoch",
+    "payload",
+    "payload_hash",
+    "signature",
+    "sid",
+    "received_at_unix_s",
+)
+_CHECKPOINT_COLUMNS = ("oid", "first_seq", "last_seq", "epoch", "running_hash", "signature", "received_at_unix_s")
 _ROWS_PER_STATEMENT = (128, 64, 32, 16, 8, 4, 2, 1)
 """A few lengths, so that the database has each statement prepared; any number up to 128 is at most seven of them."""
 
@@ -83,32 +94,33 @@ def insert_records(connection: Connection, arrivals: Iterable[tuple[StoredFrom, 
                 sid,
                 at_s,
             )
-    start, left_rows = 0, len(values) // _COLUMNS
+    _insert_rows(connection, "records", _RECORD_COLUMNS, values)
+
+
+def insert_checkpoints(connection: Connection, arrivals: Iterable[tuple[StoredFrom, Sequence[Checkpoint]]]) -> None:
+    """Keep checkpoints that the intake accepted, of one device or of many."""
+    values: list[object] = []
+    for source, checkpoints in arrivals:
+        for first_seq, last_seq, epoch, running_hash, signature in checkpoints:
+            values += (source.oid, first_seq, last_seq, epoch, running_hash, signature, source.received_at_unix_s)
+    _insert_rows(connection, "checkpoints", _CHECKPOINT_COLUMNS, values)
+
+
+def _insert_rows(connection: Connection, table: str, columns: tuple[str, ...], values: Sequence[object]) -> None:
+    start, left_rows = 0, len(values) // len(columns)
     for rows in _ROWS_PER_STATEMENT:
-        statement = _insert_statement(rows, connection.dialect.paramstyle)
         while left_rows >= rows:
-            end = start + rows * _COLUMNS
+            end = start + rows * len(columns)
+            statement = _insert_statement(table, columns, rows, connection.dialect.paramstyle)
             connection.exec_driver_sql(statement, tuple(values[start:end]))
             start, left_rows = end, left_rows - rows
 
 
 @cache
-def _insert_statement(rows: int, paramstyle: str) -> str:
+def _insert_statement(table: str, columns: tuple[str, ...], rows: int, paramstyle: str) -> str:
     mark = "?" if paramstyle == "qmark" else "%s"
-    row = f"({', '.join([mark] * _COLUMNS)})"
-    names = "oid, seq, receiver, epoch, payload, payload_hash, signature, sid, received_at_unix_s"
-    return f"INSERT INTO records ({names}) VALUES {', '.join([row] * rows)}"  # noqa: S608 - nothing of it is a value
-
-
-def insert_checkpoints(connection: Connection, arrivals: Iterable[tuple[StoredFrom, Sequence[Checkpoint]]]) -> None:
-    """Keep checkpoints that the intake accepted, of one device or of many: one statement for all."""
-    rows = [
-        checkpoint._asdict() | {"oid": source.oid, "received_at_unix_s": source.received_at_unix_s}
-        for source, checkpoints in arrivals
-        for checkpoint in checkpoints
-    ]
-    if rows:
-        connection.execute(insert(schema.checkpoints), rows)
+    row = f"({', '.join([mark] * len(columns))})"
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES {', '.join([row] * rows)}"  # noqa: S608 - no value in it
 
 
 def fetch_device_state(connection: Connection, oid: ObjectId) -> DeviceState:
