@@ -57,6 +57,36 @@ def open_engine(url: str, *, may_create: bool) -> Engine:
     return engine
 
 
+def connect_alone(engine: Engine) -> Connection:
+    """A connection that is nobody else's before or after: closed, it is closed, and no reader gets what was set on it.
+
+    Raises:
+        SQLAlchemyError: There is none to be had.
+    """
+    connection = engine.connect()
+    connection.detach()
+    return connection
+
+
+def connect_writer(engine: Engine) -> Connection:
+    """A connection for the thread that writes, to be kept.
+
+    SQLite's cache of pages is a connection's own, and is void once another one has written.
+
+    Raises:
+        SQLAlchemyError: There is none to be had.
+    """
+    connection = connect_alone(engine)
+    if engine.dialect.name == "sqlite":
+        _set_writer_pragmas(driver_of(connection))  # below SQLAlchemy: no transaction may have begun
+    return connection
+
+
+def driver_of(connection: Connection) -> Any:  # noqa: ANN401 - the driver's own, whichever that is
+    """The driver's connection below SQLAlchemy's."""
+    return connection.connection.dbapi_connection
+
+
 @contextmanager
 def translated_errors(action: str) -> Iterator[None]:
     """Turn the database's errors into StoreError; our own pass as they are."""
@@ -103,7 +133,14 @@ def _set_pragmas(connection: sqlite3.Connection, _record: Any) -> None:  # noqa:
     cursor.execute("PRAGMA journal_mode = WAL")
     cursor.execute("PRAGMA synchronous = FULL")  # a commit is on the disk before anybody hears of it
     cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.close()
+
+
+def _set_writer_pragmas(connection: sqlite3.Connection) -> None:
+    cursor = connection.cursor()
     cursor.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+    # Each page that a savepoint may have to take back is copied first: into memory, no file made and removed each time.
+    cursor.execute("PRAGMA temp_store = MEMORY")
     cursor.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
     cursor.close()
 

@@ -7,6 +7,7 @@ disk. Records are no jobs: those that stand one behind the other in the queue ar
 job comes.
 """
 
+import contextlib
 import queue
 import threading
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import IntegrityError
 
 from group_protocol.errors import StoreError, VirtualGroupError
-from master_api.store.engine import savepoint, translated_errors
+from master_api.store.engine import connect_writer, savepoint, translated_errors
 from master_api.store.record_writes import RecordsWrite, store_together, tell
 
 T = TypeVar("T")
@@ -48,6 +49,7 @@ class StoreWriter:
                 waited behind another commit waits no longer.
         """
         self._engine = engine
+        self._connection: Connection | None = None  # the thread's own, from its first commit to one that fails
         self._commit_delay_s = commit_delay_s
         self._queue: queue.SimpleQueue[_Waiting | RecordsWrite | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
@@ -102,6 +104,7 @@ class StoreWriter:
             batch, is_open = self._next_batch()
             if batch:
                 self._commit(batch)
+        self._let_go()
 
     def _next_batch(self) -> tuple[list[_Waiting | RecordsWrite], bool]:
         batch: list[_Waiting | RecordsWrite] = []
@@ -141,9 +144,12 @@ class StoreWriter:
         batch = [item for item in batch if isinstance(item, RecordsWrite) or item[1].set_running_or_notify_cancel()]
         answers: _Answers = []
         try:
-            with translated_errors("write to the store"), self._engine.begin() as connection:
-                _run_batch(connection, batch, answers)
+            with translated_errors("write to the store"):
+                connection = self._connect()
+                with connection.begin():
+                    _run_batch(connection, batch, answers)
         except Exception as exc:  # noqa: BLE001 - every waiter must hear of it, whatever it is
+            self._let_go()
             failure = exc if isinstance(exc, StoreError) else StoreError(f"the store failed: {exc!r}")
             for item in batch:
                 if isinstance(item, RecordsWrite):
@@ -154,6 +160,17 @@ class StoreWriter:
         for future, answer in answers:
             future.set_result(answer)
         tell(item for item in batch if isinstance(item, RecordsWrite))
+
+    def _connect(self) -> Connection:
+        if self._connection is None:
+            self._connection = connect_writer(self._engine)
+        return self._connection
+
+    def _let_go(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(Exception):  # whatever is wrong with it, the next one will tell
+                connection.close()
 
 
 def _run_batch(connection: Connection, batch: list[_Waiting | RecordsWrite], answers: _Answers) -> None:
