@@ -20,9 +20,10 @@ BUSY_TIMEOUT_S = 10
 
 CACHE_KIB = 8_192
 """Each device has its own page of the index of records; SQLite's 2 MiB hold those of some 400 devices."""
-CHECKPOINT_PAGES = 8_192
-"""The journal is worked into the database at 32 MiB. A thousand devices change the same thousand pages each second: at
-SQLite's 4 MiB they would be written, and synced, five times a second."""
+JOURNAL_MAX_PAGES = 32_768
+"""A commit that finds the journal at 128 MiB works it into the database itself, and takes as long as that takes. Long
+before, :mod:`master_api.store.journal` does it; this is for what that one cannot count: other processes' writes, and
+what a killed one left behind."""
 
 
 def open_engine(url: str, *, may_create: bool) -> Engine:
@@ -141,7 +142,7 @@ def _set_writer_pragmas(connection: sqlite3.Connection) -> None:
     cursor.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
     # Each page that a savepoint may have to take back is copied first: into memory, no file made and removed each time.
     cursor.execute("PRAGMA temp_store = MEMORY")
-    cursor.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+    cursor.execute(f"PRAGMA wal_autocheckpoint = {JOURNAL_MAX_PAGES}")
     cursor.close()
 
 

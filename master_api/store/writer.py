@@ -20,6 +20,7 @@ from sqlalchemy.exc import IntegrityError
 
 from group_protocol.errors import StoreError, VirtualGroupError
 from master_api.store.engine import connect_writer, savepoint, translated_errors
+from master_api.store.journal import Journal, count_pages
 from master_api.store.record_writes import RecordsWrite, store_together, tell
 
 T = TypeVar("T")
@@ -50,6 +51,7 @@ class StoreWriter:
         """
         self._engine = engine
         self._connection: Connection | None = None  # the thread's own, from its first commit to one that fails
+        self._journal = Journal(engine) if engine.dialect.name == "sqlite" else None
         self._commit_delay_s = commit_delay_s
         self._queue: queue.SimpleQueue[_Waiting | RecordsWrite | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
@@ -97,6 +99,8 @@ class StoreWriter:
         self._queue.put(None)
         self._hurry.set()
         self._thread.join()
+        if self._journal is not None:
+            self._journal.close()
 
     def _run(self) -> None:
         is_open = True
@@ -160,6 +164,8 @@ class StoreWriter:
         for future, answer in answers:
             future.set_result(answer)
         tell(item for item in batch if isinstance(item, RecordsWrite))
+        if self._journal is not None and self._connection is not None:
+            self._journal.note_commit(count_pages(batch))
 
     def _connect(self) -> Connection:
         if self._connection is None:

@@ -5,10 +5,11 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import Connection, create_engine, text
 
-from group_protocol.errors import Reason
+from group_protocol.errors import Reason, StoreError
 from group_protocol.tickets import MembershipState
+from master_api.store.store import Store
 from tests.support.fake_registry import FakeRegistry
 from tests.support.postgres import running_postgres
 from tests.support.running_master import Bench, running_master
@@ -79,3 +80,22 @@ async def test_restart_keeps_everything(tmp_path: Path, store_url: str) -> None:
         ticket = await device.open_session()
         assert (ticket.state, ticket.last_seq) == (MembershipState.ACTIVE, 1)
         assert (await device.send(device.record())).reason is Reason.NONE
+
+
+def test_store_connects_anew_after_the_server_has_ended_its_connections(store_url: str) -> None:
+    def session(connection: Connection) -> int:
+        return int(connection.execute(text("SELECT pg_backend_pid()")).scalar_one())
+
+    store = Store(store_url)
+    try:
+        first = store.write_now(session)
+        assert store.write_now(session) == first, "the writer keeps its connection"
+        engine = create_engine(store_url)
+        with engine.begin() as connection:
+            connection.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": first})
+        engine.dispose()
+        with pytest.raises(StoreError):
+            store.write_now(session)
+        assert store.write_now(session) != first
+    finally:
+        store.close()
