@@ -7,7 +7,7 @@ The file belongs to one thread; the event loop never waits for the medium. Commi
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -17,7 +17,7 @@ from group_protocol.errors import StoreError
 from group_protocol.identifiers import ObjectId
 from group_protocol.limits import RECORD_SEQ_LIMIT
 from group_protocol.ports import Clock, Random
-from slave_client.buffer_file import BufferFile
+from slave_client.buffer_file import BufferFile, Committed
 from slave_client.buffered_record import BufferedRecord, BufferLimits, DropPolicy
 from slave_client.errors import BufferFullError
 from slave_client.guarded_buffer import GuardedBuffer
@@ -73,6 +73,7 @@ class Buffer:
 
     Attributes:
         lost_by_master: Found by the last :meth:`begin_sending` that found any.
+        on_dropped: Called with the first and the last seq of records that are given up for want of room.
     """
 
     def __init__(
@@ -94,6 +95,7 @@ class Buffer:
         self._was_committed = asyncio.Event()
         self._uncommitted: deque[BufferedRecord] = deque()
         self._uncommitted_bytes = 0
+        self._in_commit = 0  # records that are on their way to the disk, and no longer in the deque
         self._dropped_in_memory = 0
         self._recent = RecentRecords()
         self._committed_through = 0
@@ -104,6 +106,7 @@ class Buffer:
         self._held_at_open_s = 0.0
         self._opened_at_s = 0.0
         self.lost_by_master: LostByMaster | None = None
+        self.on_dropped: Callable[[int, int], None] = _tell_nobody
 
     @classmethod
     async def open(
@@ -161,14 +164,24 @@ class Buffer:
         record = BufferedRecord(seq, receiver, payload, readings, self.held_now_s())
         waiting_bytes = self._uncommitted_bytes + record.stored_bytes
         if self._limits.when_full is DropPolicy.NEWEST and waiting_bytes > _UNCOMMITTED_MAX_BYTES:
-            self._dropped_in_memory += 1
+            self._note_dropped_in_memory(seq)
             return seq
         self._uncommitted.append(record)
-        self._uncommitted_bytes += record.stored_bytes
-        while self._uncommitted_bytes > _UNCOMMITTED_MAX_BYTES and not self._committing.locked():
-            self._uncommitted_bytes -= self._uncommitted.popleft().stored_bytes
-            self._dropped_in_memory += 1
+        self._uncommitted_bytes = waiting_bytes
+        self._keep_memory_bounded()
         return seq
+
+    def _keep_memory_bounded(self) -> None:
+        """What is on its way to the disk is bounded too: it was as much at most when it set out."""
+        while self._uncommitted_bytes > _UNCOMMITTED_MAX_BYTES:
+            is_oldest_first = self._limits.when_full is DropPolicy.OLDEST
+            record = self._uncommitted.popleft() if is_oldest_first else self._uncommitted.pop()
+            self._uncommitted_bytes -= record.stored_bytes
+            self._note_dropped_in_memory(record.seq)
+
+    def _note_dropped_in_memory(self, seq: int) -> None:
+        self._dropped_in_memory += 1
+        self.on_dropped(seq, seq)
 
     async def commit(self) -> None:
         """Write what was appended and forget what was acknowledged, in one durable step.
@@ -185,20 +198,40 @@ class Buffer:
             through = self._acknowledged_through
             if not records and through <= self._deleted_through:
                 return
-            done = await self._run(
-                lambda: self._guarded.commit(records, through, self.held_now_s(), is_sending=self._is_sending)
-            )
+            done = await self._write(records, through)
             self._deleted_through = through
-            for index, record in enumerate(records):
-                self._uncommitted.popleft()
-                self._uncommitted_bytes -= record.stored_bytes
-                if record.seq <= self._acknowledged_through or index >= len(records) - done.refused:
+            kept = len(records) - done.refused
+            for record in records[:kept]:
+                if record.seq <= self._acknowledged_through:
                     self._recent.leave_out(record.seq)
                 else:
                     self._recent.add(record)
-                self._committed_through = record.seq
+            for record in records[kept:]:
+                self._recent.leave_out(record.seq)
+                self.on_dropped(record.seq, record.seq)
+            if records:
+                self._committed_through = records[-1].seq
             self._recent.forget_through(done.dropped_through)
+            if done.dropped_through > through:
+                self.on_dropped(through + 1, done.dropped_through)
             self._was_committed.set()
+
+    async def _write(self, records: Sequence[BufferedRecord], through: int) -> Committed:
+        """Into the file. Where the medium refuses, they are before all others again."""
+        written_bytes, self._uncommitted_bytes = self._uncommitted_bytes, 0
+        self._uncommitted.clear()
+        self._in_commit = len(records)
+        try:
+            return await self._run(
+                lambda: self._guarded.commit(records, through, self.held_now_s(), is_sending=self._is_sending)
+            )
+        except BaseException:
+            self._uncommitted.extendleft(reversed(records))
+            self._uncommitted_bytes += written_bytes
+            self._keep_memory_bounded()
+            raise
+        finally:
+            self._in_commit = 0
 
     @property
     def is_far_behind(self) -> bool:
@@ -284,6 +317,11 @@ class Buffer:
         return self._guarded.damage
 
     @property
+    def next_seq(self) -> int:
+        """The number of the next record."""
+        return self._next_seq
+
+    @property
     def highest_committed(self) -> int:
         """The highest seq that is on the disk or was deleted from it; 0 before the first."""
         return self._committed_through
@@ -300,7 +338,7 @@ class Buffer:
             records=counts.records,
             stored_bytes=counts.stored_bytes,
             max_bytes=self._limits.max_bytes,
-            uncommitted_records=len(self._uncommitted),
+            uncommitted_records=self._in_commit + len(self._uncommitted),
             oldest_age_s=None if oldest_s is None else max(0.0, self.held_now_s() - oldest_s),
             max_age_s=self._limits.max_age_s,
             when_full=self._limits.when_full.value,
@@ -327,3 +365,7 @@ class Buffer:
 
     async def _run(self, work: Callable[[], _Result]) -> _Result:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+
+def _tell_nobody(_first_seq: int, _last_seq: int) -> None:
+    """Nobody waits for the records that are dropped."""

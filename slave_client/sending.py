@@ -10,6 +10,7 @@ from group_protocol.frames import Ack
 from group_protocol.identifiers import ObjectId
 from slave_client.buffer import Buffer
 from slave_client.control_socket import Sent, Wish
+from slave_client.errors import BufferFullError
 
 _NOT_FINAL: Final = frozenset(
     {
@@ -43,18 +44,21 @@ class MessageSender:
         self._stir = stir
         self._own_oid = own_oid
         self._waiting: dict[int, asyncio.Future[bool]] = {}
+        buffer.on_dropped = self.note_dropped
 
     async def send(self, wish: Wish) -> Sent:
         """Put a message into the buffer, on the disk, and wait a while for the master's word.
 
         Raises:
             RefusedError: The master refused it, or it is for this device itself.
+            BufferFullError: The buffer had no room for it.
             StoreError: The disk refused it.
         """
         refuse_oneself(wish.to, self._own_oid())
-        seq = self._buffer.append(wish.payload, wish.to, readings=wish.readings)
+        seq = self._buffer.next_seq
         answer = self._waiting[seq] = asyncio.get_running_loop().create_future()
         try:
+            self._buffer.append(wish.payload, wish.to, readings=wish.readings)
             await self._buffer.commit()
             self._stir()
             async with asyncio.timeout(wish.wait_s):
@@ -63,6 +67,8 @@ class MessageSender:
             return Sent(seq, is_acknowledged=False)
         finally:
             del self._waiting[seq]
+            if answer.done() and not answer.cancelled():
+                answer.exception()  # is no news where the disk's own refusal is raised
 
     def note_ack(self, ack: Ack) -> None:
         """An ACK came: it may answer somebody."""
@@ -74,6 +80,17 @@ class MessageSender:
                 answer.set_exception(RefusedError(ack.reason, message, remedy=_REMEDIES.get(ack.reason, "")))
             elif seq <= ack.last_seq:
                 answer.set_result(True)
+
+    def note_dropped(self, first_seq: int, last_seq: int) -> None:
+        """The buffer gave these records up: an ACK of later ones says nothing of them."""
+        for seq, answer in self._waiting.items():
+            if first_seq <= seq <= last_seq and not answer.done():
+                answer.set_exception(
+                    BufferFullError(
+                        f"record {seq} was dropped before the master had it: the buffer is full",
+                        remedy="See that the master is reached, or give the buffer more room (vgroup slave status).",
+                    )
+                )
 
     def forget_numbers(self) -> None:
         """Records in the buffer have new numbers: no ACK tells any more what became of a message that waits."""

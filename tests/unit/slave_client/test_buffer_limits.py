@@ -1,7 +1,14 @@
 """What gives way when the buffer is full, and how long acknowledged records stay."""
 
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NoReturn
+
 import pytest
 
+from group_protocol.errors import StoreError
 from group_protocol.identifiers import ObjectId
 from slave_client.buffer import Buffer, LostByMaster
 from slave_client.buffered_record import BufferLimits, DropPolicy
@@ -31,6 +38,31 @@ async def fill(buffer: Buffer, count: int, size_bytes: int = 20) -> None:
     for _ in range(count):
         buffer.append(b"r" * size_bytes, MASTER, readings=2)
     await buffer.commit()
+
+
+def fill_in_memory(buffer: Buffer, count: int) -> None:
+    for _ in range(count):
+        buffer.append(b"x" * 1_000, MASTER)
+
+
+async def until_on_its_way(buffer: Buffer) -> None:
+    """The commit that was begun has handed its records to the buffer's thread."""
+    while True:
+        if buffer._in_commit:
+            return
+        await asyncio.sleep(0)
+
+
+@contextmanager
+def refused_commits(buffer: Buffer) -> Iterator[None]:
+    """Within this, the medium refuses every commit."""
+
+    def refuse(*_arguments: object, **_named: object) -> NoReturn:
+        raise StoreError("the medium refuses")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(buffer._guarded, "commit", refuse)
+        yield
 
 
 async def seqs(buffer: Buffer, after: int = 0) -> list[int]:
@@ -171,4 +203,43 @@ async def test_master_put_back_further_than_records_are_kept_is_told_of(director
     assert await buffer.begin_sending(3) == 0
     assert buffer.lost_by_master == LostByMaster(4, 8, 0)
     assert await seqs(buffer, 3) == [9, 10]
+    await buffer.close()
+
+
+@pytest.mark.parametrize("when_full", list(DropPolicy))
+async def test_memory_is_bounded_while_the_disk_hangs_in_a_commit(
+    directory: StateDirectory, when_full: DropPolicy
+) -> None:
+    buffer = await Device(directory, BufferLimits(when_full=when_full)).open()
+    may_go_on = threading.Event()
+    hanging = asyncio.create_task(buffer._run(lambda: may_go_on.wait(10)))
+    fill_in_memory(buffer, 900)
+    committing = asyncio.create_task(buffer.commit())
+    await until_on_its_way(buffer)
+    fill_in_memory(buffer, 3_000)
+    level = buffer.fill()
+    assert level.uncommitted_records * 1_000 < 2_100_000
+    assert level.dropped_records == 3_900 - level.uncommitted_records > 0
+    may_go_on.set()
+    await asyncio.gather(hanging, committing)
+    await buffer.commit()
+    kept = await seqs(buffer)
+    assert len(kept) == level.uncommitted_records
+    assert kept[:900] == list(range(1, 901)), "what was on its way to the disk got there"
+    assert (kept[-1] == 3_900) == (when_full is DropPolicy.OLDEST)
+    await buffer.close()
+
+
+async def test_records_of_a_commit_that_failed_come_before_what_was_added_meanwhile(directory: StateDirectory) -> None:
+    buffer = await Device(directory, BufferLimits()).open()
+    with refused_commits(buffer):
+        fill_in_memory(buffer, 5)
+        committing = asyncio.create_task(buffer.commit())
+        await until_on_its_way(buffer)
+        fill_in_memory(buffer, 5)
+        with pytest.raises(StoreError):
+            await committing
+    assert buffer.fill().uncommitted_records == 10
+    await buffer.commit()
+    assert await seqs(buffer) == list(range(1, 11))
     await buffer.close()
