@@ -21,7 +21,7 @@ from slave_client.backoff import Backoff
 from slave_client.batching import Batcher, BatchRules
 from slave_client.buffer import Buffer, BufferFill
 from slave_client.control_socket import Sent, Wish
-from slave_client.delivery import Signals, deliver_by_data, deliver_by_stream
+from slave_client.delivery import Signals, deliver_by_data
 from slave_client.errors import DeviceRevokedError, SensorError
 from slave_client.joining import Joining, OpenSession, Reach
 from slave_client.mailbox import Mailbox
@@ -31,6 +31,7 @@ from slave_client.sending import MessageSender
 from slave_client.sensors.ports import Sensor
 from slave_client.states import Event, State
 from slave_client.status import SensorStatus, StatusBoard, describe_reached, write_status
+from slave_client.stream_delivery import deliver_by_stream
 
 _CLOSING_S = 5.0
 """How long a stopping daemon goes on delivering what it has; the rest waits in the buffer."""

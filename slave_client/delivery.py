@@ -1,27 +1,26 @@
-"""Carrying the outbox's frames to the master, over /stream or /data (``docs/protocol.md`` §5, §6)."""
+"""Carrying the outbox's frames to the master over /data (``docs/protocol.md`` §5.2, §6).
+
+What :mod:`slave_client.stream_delivery` does the same way is here too: signals, lifetime, alarm.
+"""
 
 import asyncio
-import contextlib
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Final, Self
 
 from group_protocol.channels import SlaveSession
 from group_protocol.errors import BusyError, DecodingError, Reason
-from group_protocol.frames import Ack, Close, Open, Resume, decode_master_frame, encode_frame
+from group_protocol.frames import Ack, decode_master_frame
 from group_protocol.limits import GENERATION_MAX_AGE_S
 from group_protocol.messages import SealedAnswer
-from group_protocol.peer_messages import Delivery
 from group_protocol.ports import Clock
-from slave_client.errors import MembershipLostError, StreamClosedError
+from slave_client.errors import MembershipLostError
 from slave_client.joining import OpenSession
-from slave_client.message_receiver import MessageReceiver, Recipient
+from slave_client.message_receiver import MessageReceiver
 from slave_client.outbox import FRAME_TARGET_BYTES, Outbox, Verdict
-from slave_client.transport import Stream, Transport
+from slave_client.transport import Transport
 
-_FIRST_ACK_TIMEOUT_S: Final = 15.0
-_ACKS_WAITING_MAX: Final = 1_024
-_ALARM_SLACK_S: Final = 0.005
 _LIFETIME_SHARE: Final = 0.95
 """Of a session's lifetime after which the slave leaves, before the master has to end it."""
 
@@ -45,17 +44,21 @@ class Signals:
     closing: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-class _Lifetime:
-    """When a session has to be left, and when its stream takes a new key generation."""
+class Lifetime:
+    """When a session has to be left, and when its channel takes a new key generation.
+
+    Attributes:
+        ends_s: When to leave, in the clock's steady seconds.
+    """
 
     def __init__(self, clock: Clock, session_lifetime_s: int) -> None:
         self._clock = clock
-        self._ends_s = clock.monotonic_s() + session_lifetime_s * _LIFETIME_SHARE
+        self.ends_s = clock.monotonic_s() + session_lifetime_s * _LIFETIME_SHARE
         self._generation_ends_s = clock.monotonic_s() + GENERATION_MAX_AGE_S
 
-    @property
-    def left_s(self) -> float:
-        return self._ends_s - self._clock.monotonic_s()
+    def is_over(self) -> bool:
+        """Whether it is time to leave."""
+        return self._clock.monotonic_s() >= self.ends_s
 
     def is_generation_old(self) -> bool:
         """Whether the hour is over; asking begins the next one."""
@@ -78,7 +81,7 @@ async def deliver_by_data(
         RemoteProtocolError, StoreError: As they say.
     """
     ticket, session = opened.ticket, opened.session
-    lifetime = _Lifetime(clock, ticket.terms.session_lifetime_s)
+    lifetime = Lifetime(clock, ticket.terms.session_lifetime_s)
     repetition = await outbox.find_repetition(ticket.last_seq)
     if repetition is None:
         first = Ack(ticket.last_seq, ticket.last_seq, FRAME_TARGET_BYTES, ticket.epoch)
@@ -88,142 +91,23 @@ async def deliver_by_data(
         first = replace(ack, refused_seq=0, reason=Reason.NONE)
     await outbox.begin(first)
     signals.note_ack(first)
-    with _Alarm(signals.more) as alarm:
-        while lifetime.left_s > 0:
+    with Alarm(signals.more, clock) as alarm:
+        while not lifetime.is_over():
             signals.more.clear()
-            await _begin_epoch_if_due(outbox, signals)
+            if (epoch := outbox.epoch_to_begin) is not None:
+                await begin_epoch(outbox, signals, epoch)
             frame = await outbox.next_frame(closes_period=signals.closing.is_set())
             if frame is not None:
                 if lifetime.is_generation_old():
                     session.data.begin_generation()
                 ack = await _ask_on_data(transport, session, frame)
                 signals.note_ack(ack)
-                _judge(await outbox.take_ack(ack), ack)
+                judge(await outbox.take_ack(ack), ack)
             elif signals.closing.is_set() and outbox.is_drained:
                 return True
             elif outbox.epoch_to_begin is None:
-                await _wait_for_more(signals, outbox, lifetime, alarm)
+                await wait_for_more(signals, outbox, lifetime, alarm)
     return False
-
-
-async def deliver_by_stream(
-    stream: Stream, opened: OpenSession, outbox: Outbox, signals: Signals, clock: Clock
-) -> bool:
-    """Send frames and take ACKs as they come, until closing is asked for and all is delivered, or the lifetime is over.
-
-    Returns:
-        Whether all is delivered.
-
-    Raises:
-        StreamClosedError: The stream broke, or the master closed it.
-        MembershipLostError, BusyError, RemoteProtocolError, StoreError: As they say.
-    """
-    session = opened.session
-    lifetime = _Lifetime(clock, opened.ticket.terms.session_lifetime_s)
-    if signals.messages is not None:
-        signals.messages.begin(Recipient(opened.domain, opened.ticket.gid, opened.ticket.oid))
-    await stream.send(session.stream_opening(encode_frame(Open())))
-    acks: asyncio.Queue[Ack] = asyncio.Queue(_ACKS_WAITING_MAX)
-    reader = asyncio.create_task(_read_frames(stream, session, acks, signals))
-    try:
-        async with asyncio.timeout(_FIRST_ACK_TIMEOUT_S):
-            first = await _next_ack(acks, reader)
-        await outbox.begin(first)
-        signals.note_ack(first)
-        await _carry(stream, session, outbox, acks, reader, signals, lifetime)
-        await stream.send(session.stream_out.seal(encode_frame(Close(Reason.NONE))))
-        return signals.closing.is_set() and outbox.is_drained
-    except TimeoutError as exc:
-        raise StreamClosedError("the master did not answer OPEN in time") from exc
-    finally:
-        reader.cancel()
-        with contextlib.suppress(asyncio.CancelledError, Exception):
-            await reader
-        await stream.close()
-
-
-async def _carry(
-    stream: Stream,
-    session: SlaveSession,
-    outbox: Outbox,
-    acks: asyncio.Queue[Ack],
-    reader: asyncio.Task[None],
-    signals: Signals,
-    lifetime: _Lifetime,
-) -> None:
-    """The one place that touches the outbox: ACKs in, frames out, in turns."""
-    with _Alarm(signals.more) as alarm:
-        while lifetime.left_s > 0:
-            signals.more.clear()
-            await _take_acks(stream, session, outbox, acks, signals)
-            for receipt in signals.messages.take_receipts() if signals.messages else ():
-                await stream.send(session.stream_out.seal(encode_frame(receipt)))
-            if reader.done() and acks.empty():
-                reader.result()
-            await _begin_epoch_if_due(outbox, signals)
-            messages = await _next_messages(session, outbox, signals, lifetime)
-            if messages:
-                await stream.send_many(messages)
-                await asyncio.sleep(0)  # the ACKs want their turn: nothing above has to have waited
-            elif signals.closing.is_set() and outbox.is_drained:
-                return
-            elif outbox.epoch_to_begin is None:
-                await _wait_for_more(signals, outbox, lifetime, alarm)
-
-
-async def _next_messages(session: SlaveSession, outbox: Outbox, signals: Signals, lifetime: _Lifetime) -> list[bytes]:
-    """The frames that may be sent now, sealed, up to some bytes: many small ones are one write to the network."""
-    messages: list[bytes] = []
-    length_bytes = 0
-    while length_bytes < FRAME_TARGET_BYTES:
-        frame = await outbox.next_frame(closes_period=signals.closing.is_set())
-        if frame is None:
-            break
-        if lifetime.is_generation_old():
-            session.stream_out.begin_generation()
-        messages.append(session.stream_out.seal(frame))
-        length_bytes += len(frame)
-    return messages
-
-
-async def _read_frames(stream: Stream, session: SlaveSession, acks: asyncio.Queue[Ack], signals: Signals) -> None:
-    """Open what the master sends. Ends with an exception only: the stream's end, or a frame that is wrong."""
-    try:
-        while True:
-            frame = decode_master_frame(session.stream_in.open(await stream.receive()))
-            if isinstance(frame, Close):
-                raise StreamClosedError(f"the master closed the stream: {frame.reason.name}")
-            if isinstance(frame, Delivery):
-                if signals.messages is not None:
-                    await signals.messages.put(frame)
-                continue
-            await acks.put(frame)
-            signals.more.set()
-    finally:
-        signals.more.set()
-
-
-async def _next_ack(acks: asyncio.Queue[Ack], reader: asyncio.Task[None]) -> Ack:
-    waiting = asyncio.create_task(acks.get())
-    try:
-        await asyncio.wait({waiting, reader}, return_when=asyncio.FIRST_COMPLETED)
-        if not waiting.done():
-            reader.result()
-        return await waiting
-    finally:
-        waiting.cancel()
-
-
-async def _take_acks(
-    stream: Stream, session: SlaveSession, outbox: Outbox, acks: asyncio.Queue[Ack], signals: Signals
-) -> None:
-    while not acks.empty():
-        ack = acks.get_nowait()
-        signals.note_ack(ack)
-        verdict = await outbox.take_ack(ack)
-        _judge(verdict, ack)
-        if verdict is Verdict.RESUME:
-            await stream.send(session.stream_out.seal(encode_frame(Resume(ack.refused_seq))))
 
 
 async def _ask_on_data(transport: Transport, session: SlaveSession, frame: bytes) -> Ack:
@@ -236,32 +120,33 @@ async def _ask_on_data(transport: Transport, session: SlaveSession, frame: bytes
     return replace(answer, credit_bytes=max(answer.credit_bytes, FRAME_TARGET_BYTES))
 
 
-async def _begin_epoch_if_due(outbox: Outbox, signals: Signals) -> None:
-    epoch = outbox.epoch_to_begin
-    if epoch is not None:
-        await signals.begin_epoch(epoch)
-        outbox.begin_epoch(epoch)
+async def begin_epoch(outbox: Outbox, signals: Signals, epoch: int) -> None:
+    """Go on under an epoch that the group has reached, noted on the disk first. Raises what noting it raises."""
+    await signals.begin_epoch(epoch)
+    outbox.begin_epoch(epoch)
 
 
-class _Alarm:
+class Alarm:
     """Wakes the delivery when something falls due. One timer serves many waits: new ones took a tenth of the CPU.
 
     It may ring once too early, where what it was set for is gone meanwhile.
     """
 
-    def __init__(self, more: asyncio.Event) -> None:
+    def __init__(self, more: asyncio.Event, clock: Clock) -> None:
         self._more = more
-        self._loop = asyncio.get_running_loop()
+        self._clock = clock
+        self._due_s = math.inf
         self._timer: asyncio.TimerHandle | None = None
 
-    def ring_within(self, wait_s: float) -> None:
-        """Ring in so many seconds at the latest."""
-        at_s = self._loop.time() + wait_s
+    def ring_at(self, due_s: float) -> None:
+        """Ring at this steady time of the clock at the latest."""
         if self._timer is not None:
-            if self._timer.when() <= at_s + _ALARM_SLACK_S:
+            if self._due_s <= due_s:
                 return
             self._timer.cancel()
-        self._timer = self._loop.call_at(at_s, self._ring)
+        self._due_s = due_s
+        wait_s = max(0.0, due_s - self._clock.monotonic_s())
+        self._timer = asyncio.get_running_loop().call_later(wait_s, self._ring)
 
     def __enter__(self) -> Self:
         return self
@@ -275,10 +160,10 @@ class _Alarm:
         self._more.set()
 
 
-async def _wait_for_more(signals: Signals, outbox: Outbox, lifetime: _Lifetime, alarm: _Alarm) -> None:
-    checkpoint_s = outbox.wait_s()
-    wait_s = min(lifetime.left_s, GENERATION_MAX_AGE_S if checkpoint_s is None else checkpoint_s)
-    alarm.ring_within(max(0.0, wait_s))
+async def wait_for_more(signals: Signals, outbox: Outbox, lifetime: Lifetime, alarm: Alarm) -> None:
+    """Rest until something is to be looked at, a checkpoint falls due, or the lifetime is over."""
+    checkpoint_s = outbox.due_s
+    alarm.ring_at(lifetime.ends_s if checkpoint_s is None else min(checkpoint_s, lifetime.ends_s))
     await signals.more.wait()
 
 
@@ -287,7 +172,8 @@ def _require_membership(ack: Ack) -> None:
         raise MembershipLostError("the master no longer counts this device as a member")
 
 
-def _judge(verdict: Verdict, ack: Ack) -> None:
+def judge(verdict: Verdict, ack: Ack) -> None:
+    """Raises MembershipLostError or BusyError if the session is of no use any more."""
     if verdict is Verdict.NOT_A_MEMBER:
         raise MembershipLostError("the master no longer counts this device as a member")
     if verdict is Verdict.BACK_OFF:

@@ -48,11 +48,15 @@ class OpenPeriod:
         """Whether it holds as many records as it may."""
         return self._running.records >= self._records_max
 
-    def wait_s(self) -> float | None:
-        """Seconds until it is too old; None if it is empty."""
-        if not self._running.records:
-            return None
-        return max(0.0, self._since_s + self._longest_s - self._clock.monotonic_s())
+    @property
+    def due_s(self) -> float | None:
+        """When it is too old, in the clock's steady seconds; None if it is empty."""
+        return self._since_s + self._longest_s if self._running.records else None
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether it is too old."""
+        return self._running.records > 0 and self._clock.monotonic_s() >= self._since_s + self._longest_s
 
     def spread(self) -> None:
         """Close this period, or the next if it is empty, early: other slaves set out at the same instant."""

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from group_protocol.crypto.keys import PrivateKey
 from group_protocol.errors import Reason
@@ -88,8 +88,7 @@ class Sender:
     master_oid: ObjectId
 
 
-@dataclass(frozen=True, slots=True)
-class _InFlight:
+class _InFlight(NamedTuple):
     last_seq: int
     evidence_seq: int
     frame_bytes: int
@@ -156,9 +155,13 @@ class Outbox:
         self.sending_epoch = epoch
         self._period.spread()
 
-    def wait_s(self) -> float | None:
-        """Seconds until a checkpoint falls due by age; None if there is none to make."""
-        return self._period.wait_s()
+    @property
+    def due_s(self) -> float | None:
+        """When a checkpoint falls due by age, in the clock's steady seconds; None if there is none to make.
+
+        None, too, while there is no credit for it: then the next ACK says more.
+        """
+        return self._period.due_s if self._has_room_for_checkpoint(self._room_bytes()) else None
 
     async def find_repetition(self, last_seq: int) -> bytes | None:
         """An ITEMS frame that the master holds already, to learn from its ACK where the evidence stands.
@@ -178,14 +181,24 @@ class Outbox:
         await self._start_from(ack)
         self._period.spread()
 
-    async def take_ack(self, ack: Ack) -> Verdict:
-        """Take a later ACK. Raises StoreError."""
+    def settle(self, ack: Ack) -> None:
+        """Take a later ACK that refuses nothing."""
         self._ack = ack
         self._buffer.acknowledge(ack.last_seq if self._has_given_up else ack.evidence_seq)
         self._forget_answered(ack)
+
+    async def take_ack(self, ack: Ack) -> Verdict:
+        """Take any later ACK. Raises StoreError."""
+        self.settle(ack)
         if ack.reason is Reason.NONE:
             return Verdict.GO_ON
         return await self._take_refusal(ack)
+
+    def has_work(self, *, closes_period: bool = False) -> bool:
+        """Whether a frame is to be made, as soon as there is credit for it, or a new epoch is to begin."""
+        if self._sent_through < self._buffer.highest_committed or not self._may_send_records():
+            return True
+        return self._period.records > 0 and self._is_period_due(closes_period=closes_period)
 
     async def next_frame(self, *, closes_period: bool = False) -> bytes | None:
         """The next ITEMS frame, or None if there is nothing to send or no credit for it. Raises StoreError.
@@ -193,15 +206,19 @@ class Outbox:
         Args:
             closes_period: Checkpoint what is open even before it falls due, once all records are out.
         """
+        if not self.has_work(closes_period=closes_period):
+            return None
         items: list[Item] = []
         room_bytes = self._room_bytes()
         if self._may_send_records() and room_bytes:
             await self._add_records(items, room_bytes)
-        is_due = closes_period or self._signs_each or self.wait_s() == 0.0 or not self._may_send_records()
-        has_room = room_bytes > CHECKPOINT_BYTES or (room_bytes and not self._in_flight)
-        if self._period.records and is_due and (items or has_room):
+        has_room = items or self._has_room_for_checkpoint(room_bytes)
+        if has_room and self._period.records and self._is_period_due(closes_period=closes_period):
             self._close_period(items)
         return self._note(items) if items else None
+
+    def _is_period_due(self, *, closes_period: bool) -> bool:
+        return closes_period or self._signs_each or not self._may_send_records() or self._period.is_overdue
 
     def _may_send_records(self) -> bool:
         """Not in a newer epoch: the old one's period is closed and the new one noted on the disk first."""
@@ -212,6 +229,9 @@ class Outbox:
         granted = self._ack.credit_bytes if self._ack else 0
         left_bytes = granted - self._in_flight_bytes
         return max(0, min(left_bytes, FRAME_TARGET_BYTES))
+
+    def _has_room_for_checkpoint(self, room_bytes: int) -> bool:
+        return room_bytes > CHECKPOINT_BYTES or (room_bytes > 0 and not self._in_flight)
 
     async def _add_records(self, items: list[Item], room_bytes: int) -> None:
         highest = self._buffer.highest_committed

@@ -14,12 +14,13 @@ from group_protocol.crypto.aead import Aead
 from group_protocol.frames import Ack
 from group_protocol.identifiers import Address
 from group_protocol.suites import Suite
-from slave_client.delivery import Signals, deliver_by_stream
+from slave_client.delivery import Signals
 from slave_client.device_state import DeviceState, JoinStep
 from slave_client.joining import Joining, Offer, OpenSession
 from slave_client.keystore import DeviceKeys, KeyStore
 from slave_client.outbox import Outbox, Sender
 from slave_client.random_share import random_share
+from slave_client.stream_delivery import deliver_by_stream
 from slave_client.transport import Transport
 from system_ports.clock import SystemClock
 

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
 from group_protocol.errors import BusyError, VirtualGroupError
 from group_protocol.messages import REFUSAL_BODY
@@ -134,6 +135,58 @@ async def test_stream_that_the_master_closes_raises_stream_closed(tmp_path: Path
         stream = await transport.open_stream()
         with pytest.raises(StreamClosedError):
             await stream.receive()
+        await stream.close()
+
+
+@asynccontextmanager
+async def upgraded(*, answers_pings: bool) -> AsyncIterator[tuple[int, list[int]]]:
+    """A server that opens a WebSocket and says nothing on it, or only answers pings; its port and their times."""
+    pings: list[int] = []
+
+    async def serve(request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse(autoping=False)
+        await socket.prepare(request)
+        async for message in socket:
+            pings.append(message.type)
+            if answers_pings:
+                await socket.pong(message.data)
+        return socket
+
+    application = web.Application()
+    application.router.add_get("/stream", serve)
+    runner = web.AppRunner(application, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        yield runner.addresses[0][1], pings
+    finally:
+        await runner.cleanup()
+
+
+async def test_silent_master_is_pinged_and_its_stream_ends_half_a_heartbeat_later() -> None:
+    async with (
+        upgraded(answers_pings=False) as (port, pings),
+        Transport("127.0.0.1", port, heartbeat_s=0.2) as transport,
+    ):
+        stream = await transport.open_stream()
+        began_s = asyncio.get_running_loop().time()
+        with pytest.raises(StreamClosedError):
+            await asyncio.wait_for(stream.receive(), 10)
+        assert asyncio.get_running_loop().time() - began_s >= 0.29
+        assert len(pings) == 1
+        await stream.close()
+
+
+async def test_master_that_only_answers_pings_keeps_its_stream() -> None:
+    async with (
+        upgraded(answers_pings=True) as (port, pings),
+        Transport("127.0.0.1", port, heartbeat_s=0.1) as transport,
+    ):
+        stream = await transport.open_stream()
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(stream.receive(), 1.0)
+        assert len(pings) >= 3
         await stream.close()
 
 

@@ -31,9 +31,8 @@ def records_until_full(period: OpenPeriod, seq: int) -> int:
 def test_period_that_is_not_spread_is_closed_at_the_terms() -> None:
     clock = ManualClock()
     period = OpenPeriod(TERMS, clock, lambda: 0.25)
-    assert period.wait_s() is None
     add(period, 1)
-    assert period.wait_s() == 10.0
+    assert period.due_s == clock.monotonic_s() + 10.0
     assert records_until_full(period, 2) == 100
 
 
@@ -42,13 +41,13 @@ def test_spread_period_is_closed_at_its_share_of_the_age_and_later_ones_at_all_o
     period = OpenPeriod(TERMS, clock, lambda: 0.25)
     period.spread()
     add(period, 1)
-    assert period.wait_s() == 2.5
+    assert period.due_s == clock.monotonic_s() + 2.5
     clock.advance(2.5)
-    assert period.wait_s() == 0.0
+    assert period.is_overdue
     assert period.close() is not None
     for seq in (2, 3):
         add(period, seq)
-        assert period.wait_s() == 10.0
+        assert period.due_s == clock.monotonic_s() + 10.0
         period.close()
 
 
@@ -68,23 +67,24 @@ def test_period_that_a_session_takes_over_is_spread_over_the_room_that_is_left()
 
 
 def test_period_made_anew_after_a_refusal_keeps_its_share() -> None:
-    period = OpenPeriod(TERMS, ManualClock(), lambda: 0.25)
+    clock = ManualClock()
+    period = OpenPeriod(TERMS, clock, lambda: 0.25)
     period.spread()
     add(period, 1, 2)
     period.begin_anew()
-    assert period.close() is None
+    assert (period.due_s, period.close()) == (None, None)
     add(period, 1)
-    assert period.wait_s() == 2.5
+    assert period.due_s == clock.monotonic_s() + 2.5
 
 
 @pytest.mark.parametrize("share", [0.0, 1e-9, 0.5, 1.0])
 def test_no_share_lets_a_period_be_longer_than_the_terms_or_shorter_than_one_record(share: float) -> None:
-    period = OpenPeriod(TERMS, ManualClock(), lambda: share)
+    clock = ManualClock()
+    period = OpenPeriod(TERMS, clock, lambda: share)
     period.spread()
     add(period, 1)
-    wait_s = period.wait_s()
-    assert wait_s is not None
-    assert 0.0 <= wait_s <= 10.0
+    assert period.due_s is not None
+    assert 0.0 <= period.due_s - clock.monotonic_s() <= 10.0
     assert 1 <= records_until_full(period, 2) <= 100
 
 
@@ -98,7 +98,7 @@ def test_a_thousand_slaves_that_set_out_together_do_not_sign_together() -> None:
     for step in range(480):
         clock.advance(0.125)
         for period in periods:
-            if period.wait_s() == 0.0:
+            if period.is_overdue:
                 period.close()
                 signed_in[step] += 1
                 add(period, 2 + step)

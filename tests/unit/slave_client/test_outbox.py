@@ -162,12 +162,12 @@ async def test_checkpoint_falls_due_by_age(buffer: Buffer) -> None:
     await fill(buffer, 3)
     outbox = await begun(buffer, master, clock)
     await pump(outbox, master, closes_period=False)
-    assert outbox.wait_s() == 5.0
+    assert outbox.due_s == clock.monotonic_s() + 5.0
     assert master.state.evidence_seq == 0
     clock.advance(5.0)
     await pump(outbox, master, closes_period=False)
     assert master.state.evidence_seq == 3
-    assert outbox.wait_s() is None
+    assert outbox.due_s is None
 
 
 async def test_first_checkpoint_of_a_session_falls_due_at_the_drawn_share_and_the_next_at_the_full_age(
@@ -180,7 +180,7 @@ async def test_first_checkpoint_of_a_session_falls_due_at_the_drawn_share_and_th
     for waits_s, evidence in ((2.5, 2), (5.0, 4), (5.0, 6)):
         await fill(buffer, 2)
         await pump(outbox, master, closes_period=False)
-        assert outbox.wait_s() == waits_s
+        assert outbox.due_s == clock.monotonic_s() + waits_s
         clock.advance(waits_s)
         await pump(outbox, master, closes_period=False)
         assert master.state.evidence_seq == evidence
@@ -212,7 +212,7 @@ async def test_first_checkpoint_of_a_new_epoch_falls_due_at_a_share_too(buffer: 
     await fill(buffer, 2)
     await pump(outbox, master, closes_period=False)
     assert [point.epoch for point in master.checkpoints] == [1]
-    assert outbox.wait_s() == 1.0
+    assert outbox.due_s == clock.monotonic_s() + 1.0
 
 
 async def test_checkpoint_under_way_keeps_the_outbox_from_being_drained(buffer: Buffer) -> None:
