@@ -135,6 +135,7 @@ def _crowd(run: Mapping[str, Any]) -> str:
             ("reading to ACK, median", f"{run['p50_ms']:.0f} ms", "", None),
             ("reading to ACK, p99", f"{run['p99_ms']:.0f} ms", f"< {P99_MAX_MS} ms", run["p99_ms"] < P99_MAX_MS),
             ("reading to ACK, p99.9", f"{run['p999_ms']:.0f} ms", "", None),
+            ("p99 of each minute", f"{' '.join(f'{p99_ms:.0f}' for p99_ms in run['p99_ms_by_minute'])} ms", "", None),
             ("acknowledged", f"{run['readings_per_s']:,.0f}/s", "", None),
             ("master's memory, at most", f"{rss_mb:.0f} MB", f"< {RSS_MAX_MB} MB", rss_mb < RSS_MAX_MB),
             ("growth in the second half", f"{growth_mb:.1f} MB", f"< {GROWTH_MAX_MB} MB", growth_mb < GROWTH_MAX_MB),
