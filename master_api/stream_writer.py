@@ -36,9 +36,7 @@ class StreamWriter:
         return self._socket.is_ready
 
     def write(self, frame: MasterFrame) -> None:
-        """Seal a frame and write it at once; on a connection that is going down, nothing happens."""
-        if self._socket.is_closing:
-            return  # the reader hears of it
+        """Seal a frame and write it at once; on a connection that is going down, nothing is written."""
         now_s = self._clock.monotonic_s()
         if now_s - self._generation_began_s >= GENERATION_MAX_AGE_S:
             self._sealer.begin_generation()

@@ -91,6 +91,20 @@ def our_threads() -> list[str]:
     return [thread.name for thread in threading.enumerate() if thread.name.startswith("store-")]
 
 
+def hold_passes(monkeypatch: pytest.MonkeyPatch) -> tuple[threading.Event, threading.Event]:
+    """From now on a pass waits before it begins: set when one is there, and to be set when it may go on."""
+    is_there, may_go_on = threading.Event(), threading.Event()
+    real = journal._checkpoint
+
+    def hold(holder: Any, worker: Any) -> object:
+        is_there.set()
+        assert may_go_on.wait(20)
+        return real(holder, worker)
+
+    monkeypatch.setattr(journal, "_checkpoint", hold)
+    return is_there, may_go_on
+
+
 def test_journal_is_worked_in_beside_the_commits_and_begins_anew(store: Store, path: Path) -> None:
     longest = 0
     for _ in range(4):
@@ -155,15 +169,7 @@ def test_pass_that_fails_harms_no_commit_and_is_made_up_for(
 
 
 def test_commits_go_on_while_a_pass_is_under_way(store: Store, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    may_go_on, is_there = threading.Event(), threading.Event()
-    real = journal._checkpoint
-
-    def hold(holder: Any, worker: Any) -> object:
-        is_there.set()
-        assert may_go_on.wait(20)
-        return real(holder, worker)
-
-    monkeypatch.setattr(journal, "_checkpoint", hold)
+    is_there, may_go_on = hold_passes(monkeypatch)
     for _ in range(LONG):
         store.write_now(add)
     assert is_there.wait(20)
@@ -188,15 +194,7 @@ def test_closing_leaves_no_thread_and_no_journal(path: Path) -> None:
 def test_closing_while_a_pass_is_under_way_waits_for_it(
     store: Store, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    may_go_on, is_there = threading.Event(), threading.Event()
-    real = journal._checkpoint
-
-    def hold(holder: Any, worker: Any) -> object:
-        is_there.set()
-        assert may_go_on.wait(20)
-        return real(holder, worker)
-
-    monkeypatch.setattr(journal, "_checkpoint", hold)
+    is_there, may_go_on = hold_passes(monkeypatch)
     for _ in range(KEPT_PAGES // 8 + 1):
         store.write_now(add)
     assert is_there.wait(20)
